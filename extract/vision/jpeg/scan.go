@@ -1,0 +1,249 @@
+package jpeg
+
+import "fmt"
+
+// natural maps zigzag positions to row-major ones. Sixteen more entries catch runs that leave the block, which
+// only damaged data has.
+var natural = [64 + 16]uint8{
+	0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5,
+	12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14, 21, 28,
+	35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51,
+	58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63,
+	63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63,
+}
+
+// scans reads the scans and leaves finished planes.
+func (d *decoder) scans() error {
+	for {
+		if err := d.readScan(); err != nil {
+			return fmt.Errorf("scan %d: %w", d.scanCount, err)
+		}
+		if !d.multi {
+			return nil // what follows cannot change the picture
+		}
+		sos, err := d.markers()
+		if err != nil {
+			return err
+		}
+		if !sos {
+			break
+		}
+		if d.scanCount > maxScans {
+			return fmt.Errorf("more than %d scans", maxScans)
+		}
+	}
+	if d.smoothed() {
+		return fmt.Errorf("progressive file lacks the scans that refine its coefficients")
+	}
+	for i := range d.components {
+		c := &d.components[i]
+		quant := c.quant
+		if quant == nil {
+			quant = new([64]uint16) // no scan had the component: flat grey, as in libjpeg
+		}
+		pitch := 8 * c.strideW
+		inParallel(c.blocksH, c.w*c.hgt, func(lo, hi int) {
+			for by := lo; by < hi; by++ {
+				for bx := range c.blocksW {
+					idct((*[64]int16)(c.coef[64*(by*c.strideW+bx):]), quant, c.plane[8*by*pitch+8*bx:], pitch)
+				}
+			}
+		})
+	}
+	return nil
+}
+
+// readScan decodes the entropy-coded data of one scan: into planes, or into coefficients if there are more scans.
+func (d *decoder) readScan() error {
+	s := &d.scan
+	blocks := 0
+	for _, c := range s.components {
+		blocks += c.h * c.v
+	}
+	if len(s.components) > 1 && blocks > 10 {
+		return fmt.Errorf("%d blocks in an MCU, expected at most 10", blocks)
+	}
+	for _, c := range s.components {
+		if c.quant == nil {
+			if c.table > 3 || d.quant[c.table] == nil {
+				return fmt.Errorf("component %d: no quantisation table %d", c.id, c.table)
+			}
+			q := *d.quant[c.table]
+			c.quant = &q
+		}
+		c.pred = 0
+	}
+	if err := d.buildTables(); err != nil {
+		return err
+	}
+	b := &blockReader{bits: &d.bits, scan: s}
+	if d.progressive {
+		if err := d.approximation(); err != nil {
+			return err
+		}
+	}
+	d.acc, d.n, d.marker, d.starved = 0, 0, 0, false
+	decode := b.choose(d.progressive)
+
+	mcusW, mcusH := ceilDiv(d.width, 8*d.maxH), ceilDiv(d.height, 8*d.maxV)
+	single := len(s.components) == 1
+	if single {
+		mcusW, mcusH = s.components[0].blocksW, s.components[0].blocksH
+	}
+	for _, c := range s.components {
+		b.dc = append(b.dc, d.dc[c.dcTable&3])
+		b.ac = append(b.ac, d.ac[c.acTable&3])
+	}
+	var block [64]int16
+	left, expected := d.interval, byte(0)
+	for my := range mcusH {
+		for mx := range mcusW {
+			if d.interval > 0 {
+				if left == 0 {
+					if err := d.restart(expected); err != nil {
+						return err
+					}
+					expected = (expected + 1) & 7
+					left = d.interval
+					b.eobRun = 0
+				}
+				left--
+			}
+			// A segment that ran dry leaves the rest of its blocks as they are: zero, or what earlier scans made of them.
+			skip := d.starved
+			for ci, c := range s.components {
+				h, v := c.h, c.v
+				if single {
+					h, v = 1, 1
+				}
+				for i := range h * v {
+					bx, by := mx*h+i%h, my*v+i/h
+					if d.multi {
+						if !skip {
+							decode(ci, (*[64]int16)(c.coef[64*(by*c.strideW+bx):]))
+						}
+						continue
+					}
+					clear(block[:])
+					if !skip {
+						decode(ci, &block)
+					}
+					idct(&block, c.quant, c.plane[64*by*c.strideW+8*bx:], 8*c.strideW)
+				}
+			}
+			if d.eof {
+				return fmt.Errorf("row %d of %d: %w", my, mcusH, ErrTruncated)
+			}
+		}
+		if d.starved && d.interval == 0 && d.multi {
+			break // nothing more comes before the next scan
+		}
+	}
+	return nil
+}
+
+// buildTables makes the Huffman tables of the scan ready.
+func (d *decoder) buildTables() error {
+	for _, c := range d.scan.components {
+		needDC := !d.progressive || d.scan.ss == 0 && d.scan.ah == 0
+		needAC := !d.progressive || d.scan.ss > 0
+		if needDC {
+			if err := build(d.dc[:], c.dcTable, true); err != nil {
+				return err
+			}
+		}
+		if needAC {
+			if err := build(d.ac[:], c.acTable, false); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func build(tables []*huffman, i int, isDC bool) error {
+	if i > 3 || tables[i] == nil {
+		return fmt.Errorf("no Huffman table %d", i)
+	}
+	return tables[i].build(isDC)
+}
+
+// restart reads a restart marker. If another marker is there, it does what libjpeg's jpeg_resync_to_restart does: a
+// restart marker up to two ahead, or any other marker, is left in place, so that the segment reads as empty; one up
+// to two behind is skipped; one further off is taken for the expected one.
+func (d *decoder) restart(expected byte) error {
+	d.acc, d.n = 0, 0
+	m := d.marker
+	for {
+		if m == 0 {
+			var err error
+			if m, err = d.nextMarker(); err != nil {
+				return err
+			}
+		}
+		d.marker = m
+		ahead := (m - mRST0 - expected) & 7
+		switch {
+		case m < mSOF0, m >= mRST0 && m <= mRST7 && ahead >= 6:
+			m = 0
+			continue
+		case m < mRST0, m > mRST7, ahead == 1, ahead == 2:
+		default:
+			d.marker = 0
+		}
+		break
+	}
+	for _, c := range d.scan.components {
+		c.pred = 0
+	}
+	if d.marker == 0 {
+		d.starved = false
+	}
+	return nil
+}
+
+// A blockReader decodes the blocks of one scan.
+type blockReader struct {
+	*bits
+	*scan
+	dc, ac []*huffman // per component of the scan
+	eobRun int        // progressive: blocks still to come without new coefficients
+}
+
+// choose returns the function that decodes a block of the scan's component ci.
+func (b *blockReader) choose(progressive bool) func(ci int, block *[64]int16) {
+	switch {
+	case !progressive:
+		return b.sequential
+	case b.ss == 0 && b.ah == 0:
+		return b.dcFirst
+	case b.ss == 0:
+		return b.dcRefine
+	case b.ah == 0:
+		return b.acFirst
+	}
+	return b.acRefine
+}
+
+// sequential decodes a whole block. Sums wrap as libjpeg's do.
+func (b *blockReader) sequential(ci int, block *[64]int16) {
+	c := b.components[ci]
+	if s := b.symbol(b.dc[ci]); s > 0 {
+		c.pred += b.extended(s)
+	}
+	block[0] = int16(c.pred)
+	ac := b.ac[ci]
+	for k := 1; k < 64; k++ {
+		s := b.symbol(ac)
+		r, s := s>>4, s&15
+		if s == 0 {
+			if r != 15 {
+				break
+			}
+			k += 15
+			continue
+		}
+		k += r
+		block[natural[k]] = int16(b.extended(s))
+	}
+}
