@@ -1,0 +1,117 @@
+package nn
+
+import (
+	"swaprun/extract/onnx"
+	"swaprun/extract/safetensors"
+)
+
+// A Linear is x·Wᵀ, plus a bias where Biased: [..., In] to [..., Out].
+type Linear struct {
+	In, Out int64
+	Biased  bool
+	Stored  []int64 // the weight's shape in the file where it is not [Out, In], as of a convolution used as a product
+
+	Weight, Bias safetensors.Tensor
+}
+
+func (l *Linear) parameters() []parameter {
+	p := []parameter{{name: "weight", shape: []int64{l.Out, l.In}, stored: l.Stored, dst: &l.Weight}}
+	if l.Biased {
+		p = append(p, parameter{name: "bias", shape: []int64{l.Out}, dst: &l.Bias})
+	}
+	return p
+}
+
+// Forward is the whole product.
+func (l *Linear) Forward(g *Graph, x onnx.Value) onnx.Value { return l.ForwardRows(g, x, 0, l.Out) }
+
+// ForwardRows computes outputs [from, to) only: one of several projections stored as one, or part of a large vocabulary.
+func (l *Linear) ForwardRows(g *Graph, x onnx.Value, from, to int64) onnx.Value {
+	y := g.MatMulT(x, g.Param(l.Weight.Rows(from, to)))
+	if l.Biased {
+		y = g.Add(y, g.Param(l.Bias.Rows(from, to)))
+	}
+	return y
+}
+
+// An RMSNorm is x/sqrt(mean(x²)+Eps)·w over the last axis, of length Dim.
+type RMSNorm struct {
+	Dim int64
+	Eps float32
+
+	Weight safetensors.Tensor
+}
+
+func (n *RMSNorm) parameters() []parameter {
+	return []parameter{{name: "weight", shape: []int64{n.Dim}, dst: &n.Weight}}
+}
+
+func (n *RMSNorm) Forward(g *Graph, x onnx.Value) onnx.Value {
+	return g.RMSNorm(x, g.Param(n.Weight), n.Eps)
+}
+
+// A LayerNorm is (x−mean)/sqrt(var+Eps)·w+b over the last axis, of length Dim.
+type LayerNorm struct {
+	Dim int64
+	Eps float32
+
+	Weight, Bias safetensors.Tensor
+}
+
+func (n *LayerNorm) parameters() []parameter {
+	return []parameter{
+		{name: "weight", shape: []int64{n.Dim}, dst: &n.Weight},
+		{name: "bias", shape: []int64{n.Dim}, dst: &n.Bias},
+	}
+}
+
+func (n *LayerNorm) Forward(g *Graph, x onnx.Value) onnx.Value {
+	return g.LayerNorm(x, g.Param(n.Weight), g.Param(n.Bias), n.Eps)
+}
+
+// A GatedMLP is down(silu(gate(x))·up(x)), with the weight names of the Llama line.
+type GatedMLP struct {
+	Gate Linear `weight:"gate_proj"`
+	Up   Linear `weight:"up_proj"`
+	Down Linear `weight:"down_proj"`
+}
+
+// NewGatedMLP sets the sizes.
+func NewGatedMLP(width, inner int64, biased bool) GatedMLP {
+	return GatedMLP{
+		Gate: Linear{In: width, Out: inner, Biased: biased},
+		Up:   Linear{In: width, Out: inner, Biased: biased},
+		Down: Linear{In: inner, Out: width, Biased: biased},
+	}
+}
+
+func (m *GatedMLP) Forward(g *Graph, x onnx.Value) onnx.Value {
+	return m.Down.Forward(g, g.Mul(g.QuickGelu(m.Gate.Forward(g, x), 1), m.Up.Forward(g, x)))
+}
+
+// headRows is how many vocabulary rows are converted at a time, so that a streamed head of a large vocabulary needs
+// tens of megabytes, not the gigabyte a float32 copy would take.
+const headRows = 8192
+
+// Head adds the logits graph: `tap` [batch, width], a hidden state after the last block, to `logits` [batch, vocab].
+func Head(g *Graph, norm *RMSNorm, out *Linear) {
+	x := norm.Forward(g, g.Input("tap", onnx.Float32, onnx.Sym("batch"), onnx.N(out.In)))
+	var parts []onnx.Value
+	for from := int64(0); from < out.Out; from += headRows {
+		parts = append(parts, out.ForwardRows(g, x, from, min(from+headRows, out.Out)))
+	}
+	logits := parts[0]
+	if len(parts) > 1 {
+		logits = g.Concat(1, onnx.N(out.Out), parts...)
+	}
+	g.Output("logits", logits)
+}
+
+// Perm returns the permutation that undoes order: order[Perm[i]] == i.
+func Perm(order []int64) []int64 {
+	inverse := make([]int64, len(order))
+	for i, p := range order {
+		inverse[p] = int64(i)
+	}
+	return inverse
+}
