@@ -7,6 +7,8 @@ import (
 	"image"
 	"image/color"
 	"image/png"
+	"io"
+	"strings"
 )
 
 // A pngHeader is what IHDR says.
@@ -22,6 +24,8 @@ const (
 	pngGreyAlpha = 4
 	pngRGBA      = 6
 )
+
+const pngEnd = "\x00\x00\x00\x00IEND\xae\x42\x60\x82"
 
 func readPNGHeader(data []byte) (pngHeader, error) {
 	if len(data) < 8+8+13 || string(data[12:16]) != "IHDR" {
@@ -65,29 +69,24 @@ func decodePNG(data []byte) (*RGB, error) {
 	if raw := (int64(hdr.w)*int64(hdr.bits())+7)/8*int64(hdr.h) - 1024; raw > 1032*int64(len(data)) {
 		return nil, fmt.Errorf("picture of %d×%d pixels in a file of %d bytes: file is cut off", hdr.w, hdr.h, len(data))
 	}
-	img, err := png.Decode(bytes.NewReader(data))
+	// Pillow does not miss the end chunk, image/png does; one more does no harm.
+	img, err := png.Decode(io.MultiReader(bytes.NewReader(data), strings.NewReader(pngEnd)))
 	if err != nil {
 		return nil, err
 	}
-	return fromImage(img)
+	return fromImage(img, hdr.colour == pngGrey)
 }
 
-// fromImage converts the image types that image/png returns. 16-bit colour keeps the upper
-// byte; 16-bit grey without alpha does not: Pillow reads it as integers and clips those at 255.
-func fromImage(img image.Image) (*RGB, error) {
+// fromImage converts the image types that image/png returns. 16-bit samples keep their upper byte, except those of
+// pure grey: Pillow reads these as integers and clips them at 255.
+func fromImage(img image.Image, pureGrey bool) (*RGB, error) {
 	b := img.Bounds()
 	dst := NewRGB(b.Dx(), b.Dy())
 	switch m := img.(type) {
 	case *image.Gray:
 		dst.fill(m.Pix, m.Stride, 1, func(o, p []uint8) { o[0], o[1], o[2] = p[0], p[0], p[0] })
 	case *image.Gray16:
-		dst.fill(m.Pix, m.Stride, 2, func(o, p []uint8) {
-			v := p[1]
-			if p[0] > 0 {
-				v = 255
-			}
-			o[0], o[1], o[2] = v, v, v
-		})
+		dst.fill(m.Pix, m.Stride, 2, clipGrey)
 	case *image.RGBA: // colour without alpha: alpha is 255 everywhere, so nothing was multiplied
 		dst.fill(m.Pix, m.Stride, 4, func(o, p []uint8) { o[0], o[1], o[2] = p[0], p[1], p[2] })
 	case *image.NRGBA:
@@ -95,6 +94,10 @@ func fromImage(img image.Image) (*RGB, error) {
 	case *image.RGBA64:
 		dst.fill(m.Pix, m.Stride, 8, func(o, p []uint8) { o[0], o[1], o[2] = p[0], p[2], p[4] })
 	case *image.NRGBA64:
+		if pureGrey { // with a transparent level
+			dst.fill(m.Pix, m.Stride, 8, clipGrey)
+			break
+		}
 		dst.fill(m.Pix, m.Stride, 8, func(o, p []uint8) { o[0], o[1], o[2] = p[0], p[2], p[4] })
 	case *image.Paletted:
 		palette := palette(m.Palette)
@@ -103,6 +106,15 @@ func fromImage(img image.Image) (*RGB, error) {
 		return nil, fmt.Errorf("pixel layout %T is not supported", img)
 	}
 	return dst, nil
+}
+
+// clipGrey clips a big-endian level at 255.
+func clipGrey(o, p []uint8) {
+	v := p[1]
+	if p[0] > 0 {
+		v = 255
+	}
+	o[0], o[1], o[2] = v, v, v
 }
 
 // fill converts every pixel of size bytes.
