@@ -46,6 +46,7 @@ type Spec struct {
 	Subsets []analyze.Subset
 	Metrics []string // computed for every scale and subset
 	Curves  []string // of these, further ones (not named above) that are curves: each gets line figures
+	Focus   int      // the block of figures that show one block for all scales
 	Quads   bool     // quads were captured: FromQuads has something to give
 	Layouts []Layout // nil = Combined
 	Figures bool     // false: files only
@@ -105,6 +106,12 @@ func (t *tree) add(a Artefact, layouts []Layout, name func(Layout) []string) {
 }
 
 func (t *tree) has(metric string) bool { return slices.Contains(t.spec.Metrics, metric) }
+
+// applies says whether the metric is computed for the subset.
+func (t *tree) applies(metric string, subset analyze.Subset) bool {
+	m, ok := analyze.Lookup(metric)
+	return t.has(metric) && (!ok || m.AppliesTo(subset))
+}
 
 // root is the folder of one scale's artefacts, merge that of the artefacts over all scales.
 func (t *tree) root(l Layout, scale string) string {
@@ -180,7 +187,7 @@ func (t *tree) scaleFiles(scale ScaleMark) {
 			}
 		}
 		file := func(draw, metric string, block int, layouts []Layout, name func(Layout) []string) {
-			if !t.has(metric) {
+			if !t.applies(metric, subset) {
 				return
 			}
 			a := Artefact{Recipe: t.recipe(draw, subset, block, scale), Inputs: []Input{result(scale, subset, metric)}}
@@ -327,7 +334,19 @@ func (t *tree) scaleFigures(scale ScaleMark) {
 			}
 		}
 		line := func(metric, stem, flat string) {
-			t.figure(t.recipe("curve.png", subset, -1, scale), with(result(scale, subset, metric)), func(l Layout) []string {
+			if !t.applies(metric, subset) {
+				return
+			}
+			// The other scales' results set the limits of the y-axis, which all scales share.
+			need := with(result(scale, subset, metric))
+			for _, other := range t.spec.Scales {
+				if other.Name != s {
+					i := result(other, subset, metric)
+					i.Optional = true
+					need = append(need, i)
+				}
+			}
+			t.figure(t.recipe("curve.png", subset, -1, scale), need, func(l Layout) []string {
 				// In one folder for all scales the release's untagged metric figures would overwrite each other:
 				// there that name holds the figure over all scales.
 				if l == Combined {
@@ -336,15 +355,9 @@ func (t *tree) scaleFigures(scale ScaleMark) {
 				return in(stem, flat)(l)
 			})
 		}
-		if t.has(MetricCoherence) {
-			line(MetricCoherence, "axis_coherence/axis_coherence_"+s+".png", "metrics/axis_coherences.png")
-		}
-		if t.has(MetricWithinCat) {
-			line(MetricWithinCat, "within_cat_consistency/within_cat_"+s+".png", "")
-		}
-		if t.has(MetricVDEI) {
-			line(MetricVDEI, "vd_ei/vd_ei_"+s+".png", "metrics/vd-ei.png")
-		}
+		line(MetricCoherence, "axis_coherence/axis_coherence_"+s+".png", "metrics/axis_coherences.png")
+		line(MetricWithinCat, "within_cat_consistency/within_cat_"+s+".png", "")
+		line(MetricVDEI, "vd_ei/vd_ei_"+s+".png", "metrics/vd-ei.png")
 		if t.spec.Quads && t.has(MetricAlignment) {
 			// The quads are one set, whatever the pairs' subset.
 			t.figure(t.recipe("curve.png", subset, -1, scale), []Input{result(scale, analyze.AllPairs, MetricAlignment)}, in("cross_alignment/cross_alignment_"+s+".png", ""))
@@ -354,7 +367,7 @@ func (t *tree) scaleFigures(scale ScaleMark) {
 		}
 		for _, block := range t.spec.Layers {
 			at := fmt.Sprintf("%s_L%d.png", s, block)
-			if t.has(MetricSimilarity) {
+			if t.applies(MetricSimilarity, subset) {
 				t.figure(t.recipe("heatmap.png", subset, block, scale), with(result(scale, subset, MetricSimilarity)), func(l Layout) []string {
 					if l == Seed {
 						return []string{fmt.Sprintf("%s/plots/%s/heatmap/delta_heatmap_%s", t.root(l, s), subset, at)}
@@ -362,7 +375,7 @@ func (t *tree) scaleFigures(scale ScaleMark) {
 					return in("heatmap/heatmap_"+at, "heatmap/heatmap_"+at)(l)
 				})
 			}
-			if t.has(MetricPCA) {
+			if t.applies(MetricPCA, subset) {
 				t.figure(t.recipe("pca.png", subset, block, scale), with(result(scale, subset, MetricPCA)), in("pca/pca_"+at, "pca/pca_"+at))
 				t.figure(t.recipe("pca3d.png", subset, block, scale), with(result(scale, subset, MetricPCA)), in("pca_3d/pca_"+at, "pca_3d/pca_"+at))
 			}
@@ -375,7 +388,7 @@ func (t *tree) mergeFigures() {
 	for _, subset := range t.spec.Subsets {
 		all := subset == analyze.AllPairs
 		cross := func(metric, folder, seed, flat string) {
-			if !t.has(metric) || metric == MetricAlignment && !t.spec.Quads {
+			if !t.applies(metric, subset) || metric == MetricAlignment && !t.spec.Quads {
 				return
 			}
 			t.figure(t.recipe("scales.png", subset, -1, t.spec.Scales...), t.over(subset, metric), func(l Layout) []string {
@@ -402,12 +415,12 @@ func (t *tree) mergeFigures() {
 		for _, metric := range t.spec.Curves {
 			cross(metric, metric, "cross_scale_"+metric, "")
 		}
-		if t.has(MetricCoherence) && t.has(MetricPredStats) {
+		if t.applies(MetricCoherence, subset) && t.has(MetricPredStats) {
 			in := append(t.over(analyze.AllPairs, MetricPredStats), t.over(subset, MetricCoherence)...)
 			if t.spec.Quads && t.has(MetricAlignment) {
 				in = append(in, t.over(analyze.AllPairs, MetricAlignment)...)
 			}
-			t.figure(t.recipe("ablation.png", subset, -1, t.spec.Scales...), in, func(l Layout) []string {
+			t.figure(t.recipe("ablation.png", subset, t.spec.Focus, t.spec.Scales...), in, func(l Layout) []string {
 				if l == Release || l == Bridge {
 					return nil // neither draws it
 				}

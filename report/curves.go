@@ -1,0 +1,325 @@
+package report
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"swaprun/analyze"
+)
+
+// Line figures from results. The page and the PNG files draw the same ones.
+
+// A scaled result is one scale's result of a metric; r may be nil.
+type scaled struct {
+	mark ScaleMark
+	r    *analyze.Result
+}
+
+// subsetName is a subset in words.
+func subsetName(s analyze.Subset) string {
+	switch s {
+	case analyze.AllPairs:
+		return "all pairs"
+	case analyze.BothCorrect:
+		return "pairs with both answers right"
+	case analyze.AllWithValidity:
+		return "all pairs, unreliable categories faded"
+	}
+	return string(s)
+}
+
+// keyName is a line's key in words.
+func keyName(key string) string { return strings.ReplaceAll(key, "_", " ") }
+
+// unreliable lists the keys a validity table marks: categories, and the axes one of whose categories is marked.
+func unreliable(validity *analyze.Result) map[string]bool {
+	if validity == nil || validity.Table == nil {
+		return nil
+	}
+	out := map[string]bool{}
+	for _, row := range validity.Table.Rows {
+		if row.Mark == "unreliable" {
+			out[row.Key] = true
+		}
+	}
+	for i, pair := range opposites {
+		if out[pair[0]] || out[pair[1]] {
+			out[axisNames[i]] = true
+		}
+	}
+	return out
+}
+
+var axisNames = []string{"horizontal", "vertical", "distance"}
+
+// opposite tells whether a category is the second of its axis: drawn hollow.
+func isOpposite(key string) bool {
+	return slices.ContainsFunc(opposites, func(p [2]string) bool { return p[1] == key }) || key == "under"
+}
+
+func val(p *float64) float64 {
+	if p == nil || math.IsInf(*p, 0) {
+		return math.NaN()
+	}
+	return *p
+}
+
+// series turns a line into drawable points.
+func series(l analyze.Line) []linePoint {
+	out := make([]linePoint, len(l.Points))
+	for i, p := range l.Points {
+		q := linePoint{x: float64(p.Block), y: val(p.Value), lo: val(p.Low), hi: val(p.High), n: p.N, nullLo: math.NaN(), nullHi: math.NaN()}
+		if p.Null != nil {
+			q.nullLo, q.nullHi = p.Null.Low, p.Null.High
+		}
+		out[i] = q
+	}
+	return out
+}
+
+// envelope is the widest null band over several lines, block by block.
+func envelope(lines ...[]linePoint) []bandPoint {
+	at := map[float64]bandPoint{}
+	var xs []float64
+	for _, pts := range lines {
+		for _, p := range pts {
+			if math.IsNaN(p.nullLo) || math.IsNaN(p.nullHi) {
+				continue
+			}
+			b, ok := at[p.x]
+			if !ok {
+				xs = append(xs, p.x)
+				b = bandPoint{p.x, p.nullLo, p.nullHi}
+			}
+			at[p.x] = bandPoint{p.x, math.Min(b.lo, p.nullLo), math.Max(b.hi, p.nullHi)}
+		}
+	}
+	slices.Sort(xs)
+	var out []bandPoint
+	for _, x := range xs {
+		out = append(out, at[x])
+	}
+	return out
+}
+
+// counts says how many pairs are behind a line: one number if it is the same at every block.
+func counts(pts []linePoint) string {
+	lo, hi := math.MaxInt, 0
+	for _, p := range pts {
+		if !math.IsNaN(p.y) {
+			lo, hi = min(lo, p.n), max(hi, p.n)
+		}
+	}
+	switch {
+	case hi == 0:
+		return ""
+	case lo == hi:
+		return fmt.Sprintf("n = %d", hi)
+	}
+	return fmt.Sprintf("n = %d–%d", lo, hi)
+}
+
+// scaleFigure shows every line of one scale's result in one panel, or in one panel per axis where the lines are categories.
+func scaleFigure(own scaled, model string, subset analyze.Subset, faded map[string]bool, limits *[2]float64) *lineFigure {
+	r := own.r
+	f := &lineFigure{title: r.Title, yLabel: r.Curve.Unit, limits: limits, within: r.Curve.Range,
+		subtitle: fmt.Sprintf("%s, %s · %s", model, own.mark.Name, subsetName(subset)) + methodNote(r.Curve.Method)}
+	byAxis := slices.ContainsFunc(r.Curve.Lines, func(l analyze.Line) bool { return isOpposite(l.Key) })
+	panels := map[string]int{}
+	nulls := map[int][][]linePoint{}
+	for _, l := range r.Curve.Lines {
+		pts := series(l)
+		if !slices.ContainsFunc(pts, func(p linePoint) bool { return !math.IsNaN(p.y) }) {
+			continue
+		}
+		name := ""
+		if byAxis {
+			for i, pair := range opposites {
+				if l.Key == pair[0] || l.Key == pair[1] {
+					name = axisNames[i]
+				}
+			}
+		}
+		k, ok := panels[name]
+		if !ok {
+			k = len(f.panels)
+			panels[name] = k
+			f.panels = append(f.panels, linePanel{title: name, faded: faded[name]})
+		}
+		kind := disc
+		if isOpposite(l.Key) {
+			kind = ring
+		}
+		s := lineSeries{key: keyName(l.Key), tone: keyTone(l.Key), kind: kind, faded: faded[l.Key], points: pts}
+		f.panels[k].lines = append(f.panels[k].lines, s)
+		nulls[k] = append(nulls[k], pts)
+		text := s.key
+		if n := counts(pts); n != "" {
+			text += " (" + n + ")"
+		}
+		if s.faded {
+			text += ", unreliable"
+		}
+		f.keys = append(f.keys, legendKey{text: text, tone: s.tone, kind: kind, faded: s.faded})
+	}
+	for k := range f.panels {
+		f.panels[k].null = envelope(nulls[k]...)
+	}
+	f.nullKey()
+	return f
+}
+
+func (f *lineFigure) nullKey() {
+	for _, p := range f.panels {
+		if len(p.null) > 0 {
+			f.keys = append(f.keys, legendKey{text: "95 % of the null", tone: toneNull, band: true})
+			return
+		}
+	}
+}
+
+func methodNote(method string) string {
+	if method == "" {
+		return ""
+	}
+	return " · bands: 95 % intervals, " + method
+}
+
+// scalesFigure shows one panel per line and in it every scale, all on one y-axis.
+func scalesFigure(results []scaled, model string, subset analyze.Subset, limits *[2]float64) *lineFigure {
+	var first *analyze.Result
+	for _, s := range results {
+		if s.r != nil && s.r.Curve != nil {
+			first = s.r
+			break
+		}
+	}
+	if first == nil {
+		return nil
+	}
+	f := &lineFigure{title: first.Title + " across scales", yLabel: first.Curve.Unit, limits: limits, within: first.Curve.Range,
+		subtitle: fmt.Sprintf("%s · %s", model, subsetName(subset)) + methodNote(first.Curve.Method)}
+	var keys []string
+	for _, s := range results {
+		if s.r == nil || s.r.Curve == nil {
+			continue
+		}
+		for _, l := range s.r.Curve.Lines {
+			if !slices.Contains(keys, l.Key) {
+				keys = append(keys, l.Key)
+			}
+		}
+	}
+	slices.SortStableFunc(keys, func(a, b string) int { return keyOrder(a) - keyOrder(b) })
+	used := map[string]bool{}
+	for _, key := range keys {
+		p := linePanel{title: keyName(key)}
+		if len(keys) == 1 && keyName(key) == strings.ToLower(first.Title) {
+			p.title = ""
+		}
+		var all [][]linePoint
+		var notes []string
+		for _, s := range results {
+			if s.r == nil || s.r.Curve == nil {
+				continue
+			}
+			l, ok := findLine(s.r.Curve.Lines, key)
+			if !ok {
+				continue
+			}
+			pts := series(l)
+			if !slices.ContainsFunc(pts, func(p linePoint) bool { return !math.IsNaN(p.y) }) {
+				continue
+			}
+			used[s.mark.Name] = true
+			p.lines = append(p.lines, lineSeries{key: s.mark.Name, tone: scaleTone(s.mark), kind: scaleMarker(s.mark), points: pts})
+			all = append(all, pts)
+			if n := counts(pts); n != "" && !slices.Contains(notes, n) {
+				notes = append(notes, n)
+			}
+		}
+		if len(p.lines) == 0 {
+			continue
+		}
+		if len(notes) == 1 {
+			p.note = notes[0]
+		}
+		p.null = envelope(all...)
+		f.panels = append(f.panels, p)
+	}
+	for _, s := range results {
+		if used[s.mark.Name] {
+			f.keys = append(f.keys, legendKey{text: scaleText(s.mark), tone: scaleTone(s.mark), kind: scaleMarker(s.mark)})
+		}
+	}
+	f.nullKey()
+	switch {
+	case len(f.panels) == 0:
+		return nil
+	case len(f.panels) > 4:
+		f.columns = 3
+	case len(f.panels) == 4:
+		f.columns = 2
+	}
+	return f
+}
+
+// keyOrder sorts axes and canonical categories as every output does: canonical categories first, so that a grid of panels
+// has opposites under one another.
+func keyOrder(key string) int {
+	for i, pair := range opposites {
+		switch key {
+		case axisNames[i], pair[0]:
+			return i
+		case pair[1]:
+			return 3 + i
+		}
+	}
+	return 10
+}
+
+func scaleMarker(s ScaleMark) marker {
+	if s.Samples == 0 {
+		return ring
+	}
+	return [...]marker{disc, square, triangle, diamond, disc, square, triangle}[max(0, s.Order-1)%7]
+}
+
+// scaleText is a scale with its samples, if the name does not say them.
+func scaleText(s ScaleMark) string { return s.Name }
+
+// samples writes a count of training samples.
+func samples(n int64) string {
+	switch {
+	case n < 0:
+		return ""
+	case n == 0:
+		return "no fine-tuning"
+	case n >= 1_000_000:
+		return strings.TrimSuffix(fmt.Sprintf("%.1f", float64(n)/1e6), ".0") + " M samples"
+	case n >= 10_000:
+		return fmt.Sprintf("%.0f k samples", float64(n)/1e3)
+	}
+	return fmt.Sprintf("%d samples", n)
+}
+
+// sharedLimits are the y-limits that hold every line of every given result.
+func sharedLimits(results ...*analyze.Result) *[2]float64 {
+	f := lineFigure{}
+	for _, r := range results {
+		if r == nil || r.Curve == nil {
+			continue
+		}
+		for _, l := range r.Curve.Lines {
+			pts := series(l)
+			f.panels = append(f.panels, linePanel{lines: []lineSeries{{points: pts}}, null: envelope(pts)})
+		}
+	}
+	lo, hi := f.extent()
+	if lo > hi {
+		return nil
+	}
+	return &[2]float64{lo, hi}
+}
