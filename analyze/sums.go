@@ -1,0 +1,258 @@
+package analyze
+
+import "math"
+
+// sums are the weighted sums over the cells of one block that every Gram-type quantity is a function of.
+// With all weights 1 they give the point estimate, with a draw's weights the draw's.
+type sums struct {
+	cells []cell
+	w, w2 []float64 // Σ w and Σ w² by cell
+	raw   []float64 // ⟨Σ w δ, Σ w δ⟩ of two cells, [cells, cells]
+	unit  []float64 // ⟨Σ w δ/‖δ‖, Σ w δ/‖δ‖⟩ of two cells of one axis, else 0
+	diag  []float64 // Σ w² ‖δ‖² by cell
+	udiag []float64 // Σ w² ‖δ/‖δ‖‖²: a delta below tinyNorm adds next to nothing
+	norm  []float64 // Σ w ‖δ‖ by cell
+}
+
+func newSums(cells []cell) *sums {
+	c := len(cells)
+	buf := make([]float64, 5*c+2*c*c)
+	take := func(n int) []float64 { s := buf[:n:n]; buf = buf[n:]; return s }
+	return &sums{cells: cells, w: take(c), w2: take(c), raw: take(c * c), unit: take(c * c), diag: take(c), udiag: take(c), norm: take(c)}
+}
+
+// weigh fills dst[j] with the sums under the weights w[:, j], w [n, len(dst)] row-major. Cost: two products with the
+// halves of K that count.
+func (g *gram) weigh(dst []*sums, w []float64) {
+	n, m := g.n(), len(dst)
+	cells := len(g.cells)
+	scaled := make([]float64, n*m)
+	for i := range n {
+		for j := range m {
+			scaled[i*m+j] = w[i*m+j] * g.inv[i]
+		}
+	}
+	y := make([]float64, n*m)
+	for b := range cells {
+		lo, hi := g.start[b], g.start[b+1]
+		for j, s := range dst {
+			s.w[b], s.w2[b], s.diag[b], s.udiag[b], s.norm[b] = 0, 0, 0, 0, 0
+			for i := lo; i < hi; i++ {
+				x := w[i*m+j]
+				kii := g.k[i*n+i]
+				s.w[b] += x
+				s.w2[b] += x * x
+				s.diag[b] += x * x * kii
+				s.udiag[b] += x * x * kii * g.inv[i] * g.inv[i]
+				s.norm[b] += x * g.norm[i]
+			}
+		}
+		// Rows of all cells up to b against the columns of b: the lower half of the cell matrix.
+		multiply(y, g.k[lo:], n, w[lo*m:], m, hi, hi-lo, m)
+		for a := 0; a <= b; a++ {
+			for j, s := range dst {
+				v := dotColumn(w, y, g.start[a], g.start[a+1], m, j)
+				s.raw[a*cells+b], s.raw[b*cells+a] = v, v
+			}
+		}
+		first := b
+		for first > 0 && g.cells[first-1].category/2 == g.cells[b].category/2 {
+			first--
+		}
+		from := g.start[first]
+		multiply(y[from*m:], g.k[from*n+lo:], n, scaled[lo*m:], m, hi-from, hi-lo, m)
+		for a := first; a <= b; a++ {
+			for j, s := range dst {
+				v := dotColumn(scaled, y, g.start[a], g.start[a+1], m, j)
+				s.unit[a*cells+b], s.unit[b*cells+a] = v, v
+			}
+		}
+	}
+}
+
+// dotColumn is Σ a[i, j] b[i, j] over rows lo ≤ i < hi of two matrices with m columns.
+func dotColumn(a, b []float64, lo, hi, m, j int) float64 {
+	var sum float64
+	for i := lo*m + j; i < hi*m; i += m {
+		sum += a[i] * b[i]
+	}
+	return sum
+}
+
+// moments are sums over whole categories, and what balanced compositions need.
+type moments struct {
+	w, w2, diag, udiag, norm [6]float64
+	raw, unit                [6][6]float64
+
+	// balanced is the distance axis with consistent and counter scenes weighing one half each:
+	// ⟨m_V, m_D⟩ and ‖m_D‖²; NaN where one of the two is missing.
+	balancedVD, balancedDD float64
+}
+
+// moments adds the cells up.
+func (s *sums) moments() *moments {
+	m := &moments{}
+	c := len(s.cells)
+	for a, ca := range s.cells {
+		i := ca.category
+		m.w[i] += s.w[a]
+		m.w2[i] += s.w2[a]
+		m.diag[i] += s.diag[a]
+		m.udiag[i] += s.udiag[a]
+		m.norm[i] += s.norm[a]
+		for b, cb := range s.cells {
+			m.raw[i][cb.category] += s.raw[a*c+b]
+			m.unit[i][cb.category] += s.unit[a*c+b]
+		}
+	}
+	var wv, cons, ctr float64
+	for a, ca := range s.cells {
+		switch {
+		case ca.category/2 == 1:
+			wv += s.w[a]
+		case ca.category/2 == 2 && ca.layout == Consistent:
+			cons += s.w[a]
+		case ca.category/2 == 2 && ca.layout == Counter:
+			ctr += s.w[a]
+		}
+	}
+	m.balancedVD, m.balancedDD = math.NaN(), math.NaN()
+	if wv > 0 && cons > 0 && ctr > 0 {
+		// The mean directions as combinations of the cells' sums.
+		v, d := make([]float64, c), make([]float64, c)
+		for a, ca := range s.cells {
+			sign := signOf(ca.category)
+			switch {
+			case ca.category/2 == 1:
+				v[a] = sign / wv
+			case ca.category/2 == 2 && ca.layout == Consistent:
+				d[a] = sign / cons / 2
+			case ca.category/2 == 2 && ca.layout == Counter:
+				d[a] = sign / ctr / 2
+			}
+		}
+		m.balancedVD, m.balancedDD = 0, 0
+		for a := range c {
+			for b := range c {
+				m.balancedVD += v[a] * d[b] * s.raw[a*c+b]
+				m.balancedDD += d[a] * d[b] * s.raw[a*c+b]
+			}
+		}
+	}
+	return m
+}
+
+// Each of the following is NaN where it is undefined.
+
+// coherence is the mean cosine of pairs of signed deltas of an axis: under weights
+// (wᵀGw − Σw²G_ii)/((Σw)² − Σw²), so that no delta is ever paired with its own copy.
+func (m *moments) coherence(axis int) float64 {
+	p, q := 2*axis, 2*axis+1
+	square := m.unit[p][p] + m.unit[q][q] - 2*m.unit[p][q]
+	return (square - m.udiag[p] - m.udiag[q]) / pairsOf(m.w[p]+m.w[q], m.w2[p]+m.w2[q])
+}
+
+// within is the mean cosine of pairs of deltas of one category.
+func (m *moments) within(c int) float64 {
+	return (m.unit[c][c] - m.udiag[c]) / pairsOf(m.w[c], m.w2[c])
+}
+
+// pairsOf is the number of ordered pairs of different items under weights, NaN if there are none.
+func pairsOf(w, w2 float64) float64 {
+	if p := w*w - w2; p > 0 {
+		return p
+	}
+	return math.NaN()
+}
+
+// cosine is the cosine of two categories' mean deltas, as scikit-learn computes it: a mean below tinyNorm
+// is not scaled.
+func (m *moments) cosine(a, b int) float64 {
+	return m.raw[a][b] / (m.w[a] * m.w[b]) / m.scale(a) / m.scale(b)
+}
+
+// scale is what the mean delta of a category is divided by.
+func (m *moments) scale(c int) float64 {
+	norm := math.Sqrt(max(m.raw[c][c], 0)) / m.w[c]
+	if norm < tinyNorm {
+		return 1
+	}
+	return norm
+}
+
+// meanDot is ⟨m_a, m_b⟩ of two axes' mean signed deltas.
+func (m *moments) meanDot(a, b int) float64 {
+	var dot float64
+	for i := 2 * a; i < 2*a+2; i++ {
+		for j := 2 * b; j < 2*b+2; j++ {
+			dot += signOf(i) * signOf(j) * m.raw[i][j]
+		}
+	}
+	return dot / (m.axisWeight(a) * m.axisWeight(b))
+}
+
+func (m *moments) axisWeight(a int) float64 { return m.w[2*a] + m.w[2*a+1] }
+
+// released is the released form of the entanglement of two axes: cos(m_a, m_b) with 1e-12 added to the denominator.
+func (m *moments) released(a, b int) float64 {
+	return m.meanDot(a, b) / (math.Sqrt(max(m.meanDot(a, a), 0))*math.Sqrt(max(m.meanDot(b, b), 0)) + 1e-12)
+}
+
+// paper is the published form: the mean over like minus unlike pairs of the categories' cosines.
+func (m *moments) paper(a, b int) float64 {
+	p, q, r, s := 2*a, 2*a+1, 2*b, 2*b+1
+	return (m.cosine(p, r) + m.cosine(q, s) - m.cosine(p, s) - m.cosine(q, r)) / 4
+}
+
+// ratio is ‖v_a‖‖v_b‖/(‖μ_a‖‖μ_b‖), the share of the mean deltas that flips with the truth: with balanced
+// categories it is paper ÷ released.
+func (m *moments) ratio(a, b int) float64 { return m.flipping(a) * m.flipping(b) }
+
+// flipping is ‖v‖/‖μ‖ with v = (μ₊ − μ₋)/2 and ‖μ‖ the root mean square of the two norms.
+func (m *moments) flipping(a int) float64 {
+	p, q := 2*a, 2*a+1
+	pp, qq := m.raw[p][p]/(m.w[p]*m.w[p]), m.raw[q][q]/(m.w[q]*m.w[q])
+	pq := m.raw[p][q] / (m.w[p] * m.w[q])
+	if !(pp+qq > 0) {
+		return math.NaN()
+	}
+	return math.Sqrt(max((pp+qq-2*pq)/4, 0) / ((pp + qq) / 2))
+}
+
+// order is ‖c‖²/(‖v‖² + ‖c‖²) with c = (μ₊ + μ₋)/2: the share of the mean deltas that swapping as such
+// produces, whatever the truth. The squares are unbiased (no delta meets itself), so it may leave [0, 1].
+func (m *moments) order(a int) float64 {
+	p, q := 2*a, 2*a+1
+	pp := (m.raw[p][p] - m.diag[p]) / pairsOf(m.w[p], m.w2[p])
+	qq := (m.raw[q][q] - m.diag[q]) / pairsOf(m.w[q], m.w2[q])
+	pq := m.raw[p][q] / (m.w[p] * m.w[q])
+	if !(pp+qq > 0) {
+		return math.NaN()
+	}
+	return (pp + qq + 2*pq) / (2 * (pp + qq))
+}
+
+// disattenuated is the cosine of two axes' mean directions freed of the noise in their norms:
+// ⟨m_a, m_b⟩/√(t_a t_b), t the unbiased square of a mean's norm. Undefined unless both t are positive.
+func (m *moments) disattenuated(a, b int) float64 {
+	ta, tb := m.trueSquare(a), m.trueSquare(b)
+	if !(ta > 0 && tb > 0) {
+		return math.NaN()
+	}
+	return m.meanDot(a, b) / math.Sqrt(ta*tb)
+}
+
+// trueSquare is (‖Σδ̃‖² − Σ‖δ‖²)/(n(n−1)).
+func (m *moments) trueSquare(a int) float64 {
+	p, q := 2*a, 2*a+1
+	square := m.raw[p][p] + m.raw[q][q] - 2*m.raw[p][q]
+	return (square - m.diag[p] - m.diag[q]) / pairsOf(m.w[p]+m.w[q], m.w2[p]+m.w2[q])
+}
+
+// balanced is the released form with consistent and counter scenes weighing one half each in the distance direction.
+func (m *moments) balanced() float64 {
+	return m.balancedVD / (math.Sqrt(max(m.meanDot(1, 1), 0))*math.Sqrt(max(m.balancedDD, 0)) + 1e-12)
+}
+
+// meanNorm is the mean of ‖δ‖ over a category.
+func (m *moments) meanNorm(c int) float64 { return m.norm[c] / m.w[c] }
