@@ -19,7 +19,12 @@ type format struct {
 var formats = []format{
 	{"JPEG", prefix("\xff\xd8\xff"), jpegSize, decodeJPEG},
 	{"PNG", prefix("\x89PNG\r\n\x1a\n"), pngSize, decodePNG},
+	{"WebP", isWebP, webpSize, decodeWebP},
+	{"GIF", prefix("GIF87a", "GIF89a"), gifSize, decodeGIF},
+	{"BMP", prefix("BM"), bmpSize, decodeBMP},
 }
+
+const known = "JPEG, PNG, WebP, GIF or BMP"
 
 // unsupported are formats that Pillow reads and we cannot reproduce bit for bit.
 var unsupported = []format{
@@ -82,13 +87,13 @@ func sniff(data []byte) (format, error) {
 	}
 	for _, f := range unsupported {
 		if f.starts(data) {
-			return format{}, fmt.Errorf("%s pictures are not supported, expected JPEG or PNG", f.name)
+			return format{}, fmt.Errorf("%s pictures are not supported, expected %s", f.name, known)
 		}
 	}
 	if len(data) == 0 {
 		return format{}, fmt.Errorf("image file is empty")
 	}
-	return format{}, fmt.Errorf("not an image: file begins % x, expected JPEG or PNG", data[:min(len(data), 8)])
+	return format{}, fmt.Errorf("not an image: file begins % x, expected %s", data[:min(len(data), 8)], known)
 }
 
 func (f format) checkedSize(data []byte) (w, h int, err error) {
