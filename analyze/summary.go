@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"runtime"
+	"slices"
 	"sync"
 )
 
@@ -46,12 +47,16 @@ var axisPairs = []struct {
 	a, b int
 }{{"vd", 1, 2}, {"hd", 0, 2}, {"hv", 0, 1}}
 
+// keptDraws are the quantities whose draws outlive the summary: choices of a block and differences between checkpoints
+// rest on all draws, not on an interval.
+var keptDraws = []string{"coherence/horizontal", "coherence/vertical", "coherence/distance", "released/vd", "paper/vd", "balanced/vd"}
+
 // facts are everything Gram-type metrics say of one block and subset.
 type facts struct {
 	n          [6]int // pairs by category
 	layouts    map[Layout]int
-	estimates  map[string]Estimate // by quantity; n is left to the metric
-	sd         map[string]float64  // of pair cosines, by "coherence/…" and "within/…"
+	estimates  map[string]Estimate  // by quantity; n is left to the metric
+	draws      map[string][]float64 // by kept quantity, NaN where a draw leaves it undefined
 	projection map[string][]float64
 	signs      map[string][]float64 // s by axis, in the order of projection
 	pairs      map[string][]int     // positions in Vectors.Pairs, likewise
@@ -130,7 +135,7 @@ func (v *Vectors) blockFacts(b int, o Options, r *resampler) (map[Subset]*facts,
 
 // facts of one gram.
 func (g *gram) facts(o Options, r *resampler) *facts {
-	f := &facts{layouts: map[Layout]int{}, estimates: map[string]Estimate{}, sd: map[string]float64{},
+	f := &facts{layouts: map[Layout]int{}, estimates: map[string]Estimate{}, draws: map[string][]float64{},
 		projection: map[string][]float64{}, signs: map[string][]float64{}, pairs: map[string][]int{}}
 	for c, cl := range g.cells {
 		f.n[cl.category] += g.start[c+1] - g.start[c]
@@ -182,6 +187,9 @@ func (g *gram) facts(o Options, r *resampler) *facts {
 			continue
 		}
 		if draws != nil {
+			if slices.Contains(keptDraws, q.key) {
+				f.draws[q.key] = slices.Clone(draws[i*o.Draws : (i+1)*o.Draws])
+			}
 			if se, low, high, ok := percentiles(draws[i*o.Draws : (i+1)*o.Draws]); ok {
 				e.SE, e.Low, e.High = number(se), number(low), number(high)
 			}
