@@ -20,10 +20,11 @@ type MolmoParams struct {
 type MolmoToken uint8
 
 const (
-	MolmoStart MolmoToken = iota + 1 // <im_start>
-	MolmoEnd                         // <im_end>
-	MolmoPatch                       // <im_patch>: receives image features
-	MolmoCol                         // <im_col>: ends a row
+	MolmoStart    MolmoToken = iota + 1 // <im_start>
+	MolmoEnd                            // <im_end>
+	MolmoPatch                          // <im_patch>: receives image features
+	MolmoCol                            // <im_col>: ends a row
+	MolmoLowStart                       // <low_res_im_start>, Molmo2 only
 )
 
 // MolmoCrops is a picture as Molmo reads it: the global crop first, then the high-resolution crops row by row.
