@@ -39,3 +39,20 @@ func multiply(dst []float64, a []float64, sa int, b []float64, sb int, m, k, n i
 		blas64.General{Rows: k, Cols: n, Stride: sb, Data: b[:(k-1)*sb+n]},
 		0, blas64.General{Rows: m, Cols: n, Stride: n, Data: dst[:m*n]})
 }
+
+// crossProducts writes ⟨row i of a, row j of b⟩ to c, [m, n], in float64.
+func crossProducts(c []float64, m, n, d int, fillA, fillB filler) {
+	const chunk = 256
+	x, y := make([]float64, m*chunk), make([]float64, n*chunk)
+	for at := 0; at < d; at += chunk {
+		w := min(chunk, d-at)
+		for i := range m {
+			fillA(x[i*w:(i+1)*w], i, at)
+		}
+		for i := range n {
+			fillB(y[i*w:(i+1)*w], i, at)
+		}
+		blas64.Gemm(blas.NoTrans, blas.Trans, 1, blas64.General{Rows: m, Cols: w, Stride: w, Data: x[:m*w]},
+			blas64.General{Rows: n, Cols: w, Stride: w, Data: y[:n*w]}, 1, blas64.General{Rows: m, Cols: n, Stride: n, Data: c})
+	}
+}

@@ -1,6 +1,454 @@
 package analyze
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+	"math"
+	"math/bits"
+	"math/rand/v2"
+
+	"swaprun/mt"
+)
+
+func init() {
+	Register(Metric{
+		Name: "cross-alignment", Version: 1, Title: "Alignment of vertical and distance deltas", Shape: ShapeCurve, Quads: true, Subsets: []Subset{AllPairs},
+		About: "Mean cosine between a scene's vertical and its own distance delta (the seed's cross-group alignment), beside the released control of 100 " +
+			"shuffles, the exact moments of all shuffles, and the same split by whether height points to the truth.",
+		Compute: crossAlignment,
+	})
+}
 
 // ErrNoQuads says that a metric needs quads.
 var ErrNoQuads = errors.New("vectors carry no quads")
+
+// tinyQuad is the norm up to which the released code drops a quad's delta.
+const tinyQuad = 1e-10
+
+// An alignment holds the cosines of one block's quads.
+type alignment struct {
+	quads  []int     // positions in Quads.Quads of the rows kept, [n]
+	c      []float64 // cosine of vertical delta i with distance delta j, [n, n]
+	mean   float64   // cosine of the two mean deltas, 1e-10 added to its denominator
+	meanSE float64   // its standard error, by leaving out one scene at a time; NaN with fewer than three
+}
+
+// crossAlignment makes the lines "per-sample", "mean-delta" and "permutations" of the released file, "excess" (per-sample less the mean of all
+// shuffles), and "per-sample-consistent" and so on where layouts are known.
+func crossAlignment(v *Vectors, subset Subset, o Options) (*Result, error) {
+	q := v.Quads
+	// Lines that do not depend on layout, then one for each layout that occurs.
+	keys := []string{"per-sample", "mean-delta", "permutations", "excess"}
+	known := map[Layout]bool{}
+	for _, quad := range q.Quads {
+		if quad.Layout != LayoutUnknown {
+			known[quad.Layout] = true
+		}
+	}
+	var split []Layout
+	for _, l := range layouts {
+		if known[l] {
+			split = append(split, l)
+			keys = append(keys, "per-sample-"+string(l))
+		}
+	}
+	points := make([][]Point, len(q.Blocks))
+	dropped := make([]int, len(q.Blocks))
+	units, count := q.scenes()
+	err := eachBlock(len(q.Blocks), func(b int) error {
+		a, err := q.align(b)
+		if err != nil {
+			return err
+		}
+		for i := range q.Quads {
+			if q.has(i, b) {
+				dropped[b]++
+			}
+		}
+		dropped[b] -= len(a.quads)
+		points[b] = a.points(q, split, o, &resampler{unit: units, count: count, seed: o.Seed})
+		for i := range points[b] {
+			points[b][i].Block = q.Blocks[b]
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	r := &Result{Curve: &Curve{Unit: "mean cosine", Range: cosineRange(), Method: intervalMethod(o, true) +
+		"; mean-delta: ± 1.96 jackknife standard errors over scenes; permutations: 100 shuffles, RandomState(42) at every block; " +
+		"nulls: exact moments of all shuffles, for split lines random signs of whole scenes"}}
+	for i, key := range keys {
+		line := Line{Key: key}
+		for b := range q.Blocks {
+			line.Points = append(line.Points, points[b][i])
+		}
+		r.Curve.Lines = append(r.Curve.Lines, line)
+	}
+	for b, n := range dropped {
+		if n > 0 {
+			r.Notes = append(r.Notes, fmt.Sprintf("block %d: %d quads dropped, a delta's norm is at most %.0e", q.Blocks[b], n, tinyQuad))
+		}
+	}
+	return r, nil
+}
+
+// scenes numbers the quads' resampling units, as Vectors.scenes does.
+func (q *Quads) scenes() (unit []int, count int) {
+	v := &Vectors{Pairs: make([]Pair, len(q.Quads))}
+	for i := range v.Pairs {
+		v.Pairs[i].Scene = q.Quads[i].Scene
+	}
+	unit, count, _ = v.scenes()
+	return unit, count
+}
+
+func (q *Quads) vertical(i, b int) []float32 { return q.Vertical[i][b*q.Width : (b+1)*q.Width] }
+func (q *Quads) distance(i, b int) []float32 { return q.Distance[i][b*q.Width : (b+1)*q.Width] }
+
+// align computes the cosines at position b of q.Blocks.
+func (q *Quads) align(b int) (*alignment, error) {
+	a := &alignment{}
+	var nv, nd []float64
+	for i := range q.Quads {
+		if !q.has(i, b) {
+			continue
+		}
+		x, y := norm32(q.vertical(i, b)), norm32(q.distance(i, b))
+		if math.IsNaN(x+y) || math.IsInf(x+y, 0) {
+			return nil, fmt.Errorf("block %d, quad %d (%s): a delta is not finite", q.Blocks[b], i, q.Quads[i].ID)
+		}
+		if x > tinyQuad && y > tinyQuad {
+			a.quads, nv, nd = append(a.quads, i), append(nv, x), append(nd, y)
+		}
+	}
+	n := len(a.quads)
+	if n == 0 {
+		return a, nil
+	}
+	widen := func(row func(i, b int) []float32) filler {
+		return func(dst []float64, r, at int) {
+			for k, x := range row(a.quads[r], b)[at : at+len(dst)] {
+				dst[k] = float64(x)
+			}
+		}
+	}
+	fv, fd := widen(q.vertical), widen(q.distance)
+	a.c = make([]float64, n*n)
+	crossProducts(a.c, n, n, q.Width, fv, fd)
+	for i := range n {
+		for j := range n {
+			a.c[i*n+j] /= nv[i] * nd[j]
+		}
+	}
+	a.meanCosine(q, b)
+	return a, nil
+}
+
+func norm32(x []float32) float64 {
+	var sum float64
+	for _, v := range x {
+		sum += float64(v) * float64(v)
+	}
+	return math.Sqrt(sum)
+}
+
+// meanCosine fills mean and meanSE. Leaving out scene s changes the sums by the scene's own, so that every
+// jackknife value follows from inner products of the sums, O(n·d).
+func (a *alignment) meanCosine(q *Quads, b int) {
+	n, d := len(a.quads), q.Width
+	units, count := q.scenes()
+	sv, sd := make([]float64, d), make([]float64, d)
+	for _, i := range a.quads {
+		for k, x := range q.vertical(i, b) {
+			sv[k] += float64(x)
+		}
+		for k, x := range q.distance(i, b) {
+			sd[k] += float64(x)
+		}
+	}
+	vd, vv, dd := dot(sv, sd), dot(sv, sv), dot(sd, sd)
+	cosine := func(vd, vv, dd, n float64) float64 {
+		return vd / (n * n) / (math.Sqrt(max(vv, 0))/n*(math.Sqrt(max(dd, 0))/n) + 1e-10)
+	}
+	a.mean, a.meanSE = cosine(vd, vv, dd, float64(n)), math.NaN()
+	members := make([][]int, count)
+	for _, i := range a.quads {
+		members[units[i]] = append(members[units[i]], i)
+	}
+	var left []float64
+	ev, ed := make([]float64, d), make([]float64, d)
+	for _, m := range members {
+		if len(m) == 0 || len(m) == n {
+			continue
+		}
+		clear(ev)
+		clear(ed)
+		for _, i := range m {
+			for k, x := range q.vertical(i, b) {
+				ev[k] += float64(x)
+			}
+			for k, x := range q.distance(i, b) {
+				ed[k] += float64(x)
+			}
+		}
+		left = append(left, cosine(vd-dot(ev, sd)-dot(sv, ed)+dot(ev, ed), vv-2*dot(ev, sv)+dot(ev, ev), dd-2*dot(ed, sd)+dot(ed, ed), float64(n-len(m))))
+	}
+	if m := float64(len(left)); m >= 3 {
+		_, sd := meanSD(left)
+		a.meanSE = sd * math.Sqrt(m-1)
+	}
+}
+
+// points are the estimates of every line of crossAlignment.
+func (a *alignment) points(q *Quads, split []Layout, o Options, r *resampler) []Point {
+	n := len(a.quads)
+	out := make([]Point, 4+len(split))
+	for i := range out {
+		out[i].N = n
+	}
+	if n == 0 {
+		return out
+	}
+	own := make([]float64, n)
+	for i := range own {
+		own[i] = a.c[i*n+i]
+	}
+	mean, sd := meanSD(own)
+	nullMean, nullSD := shuffleMoments(a.c, n)
+	per := &out[0].Estimate
+	per.Value, per.SD = number(mean), number(sd)
+	if n > 1 {
+		per.Null = &Null{Mean: nullMean, Low: nullMean - z95*nullSD, High: nullMean + z95*nullSD, P: a.shuffleP(mean, nullMean, o)}
+	}
+	out[1].Value = number(a.mean)
+	if se := number(a.meanSE); se != nil {
+		out[1].SE, out[1].Low, out[1].High = se, number(a.mean-z95**se), number(a.mean+z95**se)
+	}
+	shuffled := a.releasedShuffles()
+	pm, ps := meanSD(shuffled)
+	out[2].Value, out[2].SD = number(pm), number(ps)
+	out[3].Value = number(mean - nullMean)
+	in := make([][]bool, len(split))
+	for s, l := range split {
+		in[s] = make([]bool, n)
+		var x []float64
+		for i, at := range a.quads {
+			if q.Quads[at].Layout == l {
+				in[s][i] = true
+				x = append(x, own[i])
+			}
+		}
+		e := &out[4+s].Estimate
+		e.N = len(x)
+		if len(x) > 0 {
+			m, d := meanSD(x)
+			e.Value, e.SD = number(m), number(d)
+			e.Null = signNull(x, a.units(r, in[s]), o)
+		}
+	}
+	if o.Draws == 0 || r.count < 2 {
+		return out
+	}
+	// Scene draws: weighted means of own cosines, and of the mean of all entries for the excess.
+	draws := make([][]float64, len(out))
+	w := make([]float64, n)
+	for d := range o.Draws {
+		r.weights(w, a.quads, d, 1)
+		var sw float64
+		for _, x := range w {
+			sw += x
+		}
+		at := dot(w, own) / sw
+		draws[0] = append(draws[0], at)
+		for s := range split {
+			var num, den float64
+			for i, x := range w {
+				if in[s][i] {
+					num += x * own[i]
+					den += x
+				}
+			}
+			draws[4+s] = append(draws[4+s], num/den)
+		}
+	}
+	// The excess needs wᵀCw: in batches, as in the bootstrap of pairs.
+	ws, y := make([]float64, n*batch), make([]float64, n*batch)
+	for from := 0; from < o.Draws; from += batch {
+		m := min(batch, o.Draws-from)
+		r.weights(ws[:n*m], a.quads, from, m)
+		multiply(y[:n*m], a.c, n, ws[:n*m], m, n, n, m)
+		for j := range m {
+			var sw float64
+			for i := range n {
+				sw += ws[i*m+j]
+			}
+			draws[3] = append(draws[3], draws[0][from+j]-dotColumn(ws, y, 0, n, m, j)/(sw*sw))
+		}
+	}
+	for i, d := range draws {
+		if se, low, high, ok := percentiles(d); ok {
+			out[i].SE, out[i].Low, out[i].High = number(se), number(low), number(high)
+		}
+	}
+	return out
+}
+
+// units are the resampling units of the rows for which in holds.
+func (a *alignment) units(r *resampler, in []bool) []int {
+	var out []int
+	for i, at := range a.quads {
+		if in[i] {
+			out = append(out, r.unit[at])
+		}
+	}
+	return out
+}
+
+// releasedShuffles are the mean cosines under the released control: vertical delta i with distance delta π(i), 100 permutations
+// of one stream that starts afresh at every block.
+func (a *alignment) releasedShuffles() []float64 {
+	n := len(a.quads)
+	stream := mt.NewNumpy(42)
+	perm := make([]int, n)
+	out := make([]float64, 100)
+	for s := range out {
+		stream.PermutationTo(perm)
+		var sum float64
+		for i, j := range perm {
+			sum += a.c[i*n+j]
+		}
+		out[s] = sum / float64(n)
+	}
+	return out
+}
+
+// shuffleMoments are mean and deviation of the mean of c[i, π(i)] over all n! permutations π of a matrix c [n, n]: the mean of all
+// entries, and √(Σ d_ij²/(n²(n−1))) with d = c doubly centred.
+func shuffleMoments(c []float64, n int) (mean, sd float64) {
+	rows, cols := make([]float64, n), make([]float64, n)
+	for i := range n {
+		for j, x := range c[i*n : (i+1)*n] {
+			rows[i] += x
+			cols[j] += x
+		}
+	}
+	for i := range n {
+		mean += rows[i]
+	}
+	m := float64(n)
+	mean /= m * m
+	if n < 2 {
+		return mean, 0
+	}
+	var sum float64
+	for i := range n {
+		for j, x := range c[i*n : (i+1)*n] {
+			d := x - rows[i]/m - cols[j]/m + mean
+			sum += d * d
+		}
+	}
+	return mean, math.Sqrt(sum / (m * m * (m - 1)))
+}
+
+// shuffleP is the Monte-Carlo p-value of the observed mean against shuffles, two-sided about their mean:
+// (b+1)/(B+1), Phipson and Smyth 2010. Nil without draws.
+func (a *alignment) shuffleP(observed, mean float64, o Options) *float64 {
+	if o.Draws == 0 {
+		return nil
+	}
+	n := len(a.quads)
+	rng := stream{rand.NewPCG(o.Seed, 0x5175616473)} // "Quads"
+	perm := make([]int, n)
+	for i := range perm {
+		perm[i] = i
+	}
+	at := 0
+	// A shuffle at least as far out counts; rounding must not decide ties.
+	limit := math.Abs(observed-mean) * (1 - 1e-12)
+	for range o.Draws {
+		var sum float64
+		for i := n - 1; i >= 0; i-- {
+			j := rng.below(i + 1)
+			perm[i], perm[j] = perm[j], perm[i]
+			sum += a.c[i*n+perm[i]]
+		}
+		if math.Abs(sum/float64(n)-mean) >= limit {
+			at++
+		}
+	}
+	return number(float64(at+1) / float64(o.Draws+1))
+}
+
+// A stream draws bounded integers the same way in every version of the library.
+type stream struct{ src rand.Source }
+
+// below is uniform in [0, n), up to n·2⁻⁶⁴.
+func (s stream) below(n int) int {
+	hi, _ := bits.Mul64(s.src.Uint64(), uint64(n))
+	return int(hi)
+}
+
+// signNull is the null of a mean under random signs of whole units: there is no alignment either way. All signs are
+// enumerated where there are at most 12 units.
+func signNull(x []float64, unit []int, o Options) *Null {
+	total := map[int]float64{}
+	var order []int
+	for i, u := range unit {
+		if _, ok := total[u]; !ok {
+			order = append(order, u)
+		}
+		total[u] += x[i]
+	}
+	sums := make([]float64, len(order))
+	var square, observed float64
+	for i, u := range order {
+		sums[i] = total[u]
+		square += sums[i] * sums[i]
+		observed += sums[i]
+	}
+	n := float64(len(x))
+	sd := math.Sqrt(square) / n
+	null := &Null{Low: -z95 * sd, High: z95 * sd}
+	limit := math.Abs(observed) * (1 - 1e-12)
+	at := 0
+	if len(sums) <= 12 {
+		for s := range 1 << len(sums) {
+			var sum float64
+			for i, x := range sums {
+				if s>>i&1 == 1 {
+					x = -x
+				}
+				sum += x
+			}
+			if math.Abs(sum) >= limit {
+				at++
+			}
+		}
+		null.P = number(float64(at) / float64(int(1)<<len(sums)))
+		return null
+	}
+	if o.Draws == 0 {
+		return null
+	}
+	src := rand.NewPCG(o.Seed, 0x5369676e73) // "Signs"
+	for range o.Draws {
+		var sum float64
+		var word uint64
+		for i, x := range sums {
+			if i%64 == 0 {
+				word = src.Uint64()
+			}
+			if word&1 == 1 {
+				x = -x
+			}
+			word >>= 1
+			sum += x
+		}
+		if math.Abs(sum) >= limit {
+			at++
+		}
+	}
+	null.P = number(float64(at+1) / float64(o.Draws+1))
+	return null
+}

@@ -1,0 +1,109 @@
+package analyze
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+)
+
+func TestGoldenAlignment(t *testing.T) {
+	for _, set := range goldenSets {
+		g := readGolden(t, set)
+		if g.vectors.Quads == nil {
+			if g.expected.Alignment != nil {
+				t.Errorf("%s: no quads, but expectations", set)
+			}
+			continue
+		}
+		for _, draws := range []int{0, 30} {
+			lines := run(t, g.vectors, "cross-alignment", AllPairs, Options{Draws: draws, Seed: 5}).Curve.Lines
+			for b, p := range lines[0].Points {
+				key := fmt.Sprintf("L%d", p.Block)
+				for _, c := range []struct {
+					want      map[string]alignmentJSON
+					tolerance float64
+				}{{g.expected.Alignment, releasedTolerance}, {g.expected.Exact.Alignment, exactTolerance}} {
+					w, ok := c.want[key]
+					if !ok {
+						if p.Value != nil {
+							t.Errorf("%s %s: %v, expected nothing", set, key, *p.Value)
+						}
+						continue
+					}
+					near(t, set+" per-sample "+key, p.Value, w.PerSampleMean, c.tolerance)
+					near(t, set+" per-sample std "+key, p.SD, w.PerSampleStd, c.tolerance)
+					near(t, set+" mean-delta "+key, lines[1].Points[b].Value, w.MeanDelta, c.tolerance)
+					near(t, set+" permutations "+key, lines[2].Points[b].Value, w.PermMean, c.tolerance)
+					near(t, set+" permutations std "+key, lines[2].Points[b].SD, w.PermStd, c.tolerance)
+					if p.N != w.N {
+						t.Errorf("%s %s: n = %d, expected %d", set, key, p.N, w.N)
+					}
+				}
+			}
+		}
+	}
+}
+
+// TestShuffleMoments enumerates all permutations of six.
+func TestShuffleMoments(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	for n := 1; n <= 6; n++ {
+		c := make([]float64, n*n)
+		for i := range c {
+			c[i] = rng.NormFloat64()
+		}
+		var means []float64
+		var visit func(i int, used uint, sum float64)
+		visit = func(i int, used uint, sum float64) {
+			if i == n {
+				means = append(means, sum/float64(n))
+				return
+			}
+			for j := range n {
+				if used>>j&1 == 0 {
+					visit(i+1, used|1<<j, sum+c[i*n+j])
+				}
+			}
+		}
+		visit(0, 0, 0)
+		mean, sd := meanSD(means)
+		gotMean, gotSD := shuffleMoments(c, n)
+		if math.Abs(gotMean-mean) > 1e-12 || math.Abs(gotSD-sd) > 1e-12 {
+			t.Errorf("n = %d: %v ± %v, by enumeration %v ± %v", n, gotMean, gotSD, mean, sd)
+		}
+	}
+}
+
+func TestAlignmentByLayout(t *testing.T) {
+	// Two dimensions by hand: consistent quads point the same way, counter quads opposite ways.
+	q := &Quads{Blocks: []int{0}, Width: 2}
+	for i := range 14 {
+		l, d := Consistent, []float32{2, 0}
+		if i >= 10 {
+			l, d = Counter, []float32{-3, 0}
+		}
+		q.Quads = append(q.Quads, Quad{ID: fmt.Sprint(i), Layout: l})
+		q.Vertical, q.Distance = append(q.Vertical, []float32{1, 0}), append(q.Distance, d)
+	}
+	v := &Vectors{Width: 2, Quads: q}
+	lines := run(t, v, "cross-alignment", AllPairs, Options{Draws: 200, Seed: 1}).Curve.Lines
+	value := func(key string) Estimate {
+		for _, l := range lines {
+			if l.Key == key {
+				return l.Points[0].Estimate
+			}
+		}
+		t.Fatalf("no line %q", key)
+		return Estimate{}
+	}
+	near(t, "all", value("per-sample").Value, 6.0/14, 1e-15)
+	near(t, "consistent", value("per-sample-consistent").Value, 1, 1e-15)
+	near(t, "counter", value("per-sample-counter").Value, -1, 1e-15)
+	near(t, "excess", value("excess").Value, 0, 1e-15)
+	near(t, "counter p", value("per-sample-counter").Null.P, 2.0/16, 0) // all four signs alike
+	if p := value("per-sample-consistent").Null.P; *p != 2.0/1024 {
+		t.Errorf("consistent p: %v, expected %v", *p, 2.0/1024)
+	}
+	near(t, "interval", value("per-sample-consistent").Low, 1, 1e-15)
+}
