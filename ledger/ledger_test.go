@@ -1,0 +1,195 @@
+package ledger
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// open1 opens a ledger that is closed and checked in full when the test ends.
+func openTest(t testing.TB, path string, opt Options) *Ledger {
+	t.Helper()
+	l, err := Open(path, opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { closeTest(t, l) })
+	return l
+}
+
+func closeTest(t testing.TB, l *Ledger) {
+	t.Helper()
+	if l.closed {
+		return
+	}
+	if err := l.Close(); err != nil {
+		t.Errorf("close: %v", err)
+	}
+}
+
+func testKey(n int) *Key {
+	return NewKey("test", 1).Int("n", int64(n)).Digest("image", Sum([]byte(fmt.Sprint("image", n%7)))).Text("question", "which is left?")
+}
+
+func testRecord(n int) Record {
+	return Record{
+		Key:     testKey(n),
+		Outputs: []Blob{{"states", bytes.Repeat([]byte{byte(n), 1, 2}, 1000+n)}, {"answer", []byte(fmt.Sprint("left", n))}},
+		Meta:    Meta{Run: "r1", Tool: "test", Device: Device{"cpu", "os/arch", "rt"}, Started: time.Unix(1700000000, 5).UTC(), Duration: time.Second},
+	}
+}
+
+func TestRecordAndLookup(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "sub", "ledger.db")
+	l := openTest(t, path, Options{})
+	rec := testRecord(1)
+	if _, ok, err := l.Lookup(rec.Key.ID()); ok || err != nil {
+		t.Fatalf("found in an empty ledger: %v %v", ok, err)
+	}
+	res, err := l.Record(rec, testRecord(2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // again after opening anew
+		got, ok, err := l.Lookup(rec.Key.ID())
+		if err != nil || !ok {
+			t.Fatalf("not found: %v", err)
+		}
+		if d := cmp.Diff(res[0], got); d != "" {
+			t.Error(d)
+		}
+		out, _ := got.Output("answer")
+		if b, err := l.Get(out.Digest); err != nil || string(b) != "left1" {
+			t.Errorf("answer %q, %v", b, err)
+		}
+		k, err := l.Key(rec.Key.ID())
+		if err != nil || k.ID() != rec.Key.ID() {
+			t.Errorf("key %v, %v", k, err)
+		}
+		e, err := l.Entry(got.Seq)
+		if err != nil || e.Outcome.Meta != rec.Meta {
+			t.Errorf("entry %+v, %v", e, err)
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		l = openTest(t, path, Options{ReadOnly: true})
+	}
+	if _, err := l.Record(rec); !errors.Is(err, ErrReadOnly) {
+		t.Errorf("recorded into a read-only ledger: %v", err)
+	}
+	if _, err := l.Get(Sum([]byte("nothing"))); !errors.Is(err, ErrNotFound) {
+		t.Errorf("got %v, want ErrNotFound", err)
+	}
+}
+
+func TestLargeAndEmptyBlobs(t *testing.T) {
+	l := openTest(t, filepath.Join(t.TempDir(), "ledger.db"), Options{})
+	for _, n := range []int{0, 1, chunkSize - 1, chunkSize, chunkSize + 1, 5*chunkSize + 17} {
+		b := make([]byte, n)
+		for i := range b {
+			b[i] = byte(i * 7 / 3)
+		}
+		d, err := l.Put(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := l.Get(d[0])
+		if err != nil || !bytes.Equal(got, b) {
+			t.Errorf("%d bytes: got %d, %v", n, len(got), err)
+		}
+	}
+}
+
+func TestConflictsAreKept(t *testing.T) {
+	l := openTest(t, filepath.Join(t.TempDir(), "ledger.db"), Options{})
+	k := testKey(1)
+	record := func(failed bool, text string) Result {
+		t.Helper()
+		r, err := l.Record(Record{Key: k, Failed: failed, Outputs: []Blob{{"out", []byte(text)}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r[0]
+	}
+	record(true, "boom")
+	first := record(false, "a") // a success stands before a failure
+	record(false, "a")
+	record(false, "b")
+	got, ok, err := l.Lookup(k.ID())
+	if err != nil || !ok {
+		t.Fatal(ok, err)
+	}
+	if got.Seq != first.Seq || got.Claims != 4 || !got.Conflict || got.Failed {
+		t.Errorf("got %+v, want outcome %d standing among 4", got, first.Seq)
+	}
+	claims, err := l.Claims(k.ID())
+	if err != nil || len(claims) != 4 {
+		t.Fatalf("%d claims, %v", len(claims), err)
+	}
+	var conflicts []Conflict
+	for e, err := range l.Entries(0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Conflict != nil {
+			conflicts = append(conflicts, *e.Conflict)
+		}
+	}
+	want := []Conflict{{k.ID(), first.Seq, claims[0].Seq}, {k.ID(), first.Seq, claims[3].Seq}}
+	if d := cmp.Diff(want, conflicts); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestLocked(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ledger.db")
+	l := openTest(t, path, Options{})
+	_, err := Open(path, Options{})
+	if !errors.Is(err, ErrLocked) || !strings.Contains(err.Error(), fmt.Sprint("process ", os.Getpid())) {
+		t.Errorf("got %v, want ErrLocked naming this process", err)
+	}
+	var told string
+	closed := make(chan bool)
+	go func() {
+		time.Sleep(80 * time.Millisecond)
+		closeTest(t, l)
+		close(closed)
+	}()
+	l2, err := Open(path, Options{Wait: 10 * time.Second, OnWait: func(h string) { told = h }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-closed
+	closeTest(t, l2)
+	if !strings.Contains(told, fmt.Sprint("process ", os.Getpid())) {
+		t.Errorf("told %q", told)
+	}
+	if _, err := os.Stat(path + ".holder"); err == nil {
+		t.Error("the holder's note was left behind")
+	}
+}
+
+func TestNotALedger(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "x")
+	if _, err := Open(path, Options{ReadOnly: true}); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("missing: %v", err)
+	}
+	os.WriteFile(path, bytes.Repeat([]byte("hello"), 10000), 0o666)
+	for _, ro := range []bool{true, false} {
+		if _, err := Open(path, Options{ReadOnly: ro}); !errors.Is(err, ErrNotLedger) {
+			t.Errorf("text file: %v", err)
+		}
+	}
+	if _, err := Open(dir, Options{}); !errors.Is(err, ErrNotLedger) {
+		t.Errorf("folder: %v", err)
+	}
+}

@@ -1,0 +1,290 @@
+package ledger
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"fmt"
+	"iter"
+	"slices"
+	"time"
+
+	"go.etcd.io/bbolt"
+)
+
+// A Result is what the index says of an action: the outcome that stands.
+type Result struct {
+	Action   ActionID
+	Seq      uint64 // of the outcome
+	Failed   bool
+	Conflict bool // some outcome of the action differs from another
+	Claims   int  // how many outcomes of the action there are
+	Duration time.Duration
+	Outputs  []Output
+}
+
+// Output returns the output of a name.
+func (r *Result) Output(name string) (Output, bool) {
+	for _, o := range r.Outputs {
+		if o.Name == name {
+			return o, true
+		}
+	}
+	return Output{}, false
+}
+
+func (w *row) result(id ActionID) Result {
+	return Result{id, w.stands, w.failed, w.conflict, len(w.claims), w.duration, w.outputs}
+}
+
+// Lookup returns what an action came to, and whether it is known. An action whose outputs were collected is not.
+func (l *Ledger) Lookup(id ActionID) (Result, bool, error) {
+	found, err := l.LookupAll([]ActionID{id})
+	if err != nil {
+		return Result{}, false, err
+	}
+	r, ok := found[id]
+	return r, ok, nil
+}
+
+// LookupAll looks many actions up in one read transaction; unknown ones are absent from the map.
+func (l *Ledger) LookupAll(ids []ActionID) (map[ActionID]Result, error) {
+	found := make(map[ActionID]Result, len(ids))
+	err := l.view("look up", func(tx *bbolt.Tx) error {
+		v := &View{l, tx}
+		// In the order of the index, neighbours share pages.
+		sorted := slices.SortedFunc(slices.Values(ids), compareHash[ActionID])
+		b := tx.Bucket(bActions)
+		for _, id := range sorted {
+			r, ok, err := v.lookup(b, id)
+			if err != nil {
+				return err
+			}
+			if ok {
+				found[id] = r
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return found, nil
+}
+
+// A View is a consistent state of the ledger. It and everything it returns end with the function it was given to.
+type View struct {
+	l  *Ledger
+	tx *bbolt.Tx
+}
+
+// View calls fn with the present state. Byte slices from the view are the ledger's own memory: they must not be
+// changed, nor used after fn returns. fn must not write to the ledger; that could wait for ever.
+func (l *Ledger) View(fn func(v *View) error) error {
+	return l.view("view", func(tx *bbolt.Tx) error { return fn(&View{l, tx}) })
+}
+
+// Lookup is as Ledger.Lookup.
+func (v *View) Lookup(id ActionID) (Result, bool, error) {
+	return v.lookup(v.tx.Bucket(bActions), id)
+}
+
+func (v *View) lookup(b *bbolt.Bucket, id ActionID) (Result, bool, error) {
+	raw := b.Get(id[:])
+	if raw == nil {
+		return Result{}, false, nil
+	}
+	w, err := decodeRow(raw)
+	if err != nil {
+		return Result{}, false, corrupt("index of "+id.String(), "%v", err)
+	}
+	return w.result(id), !w.collected, nil
+}
+
+// Get returns a blob's bytes, without copying where they lie in one piece. They are hashed the first time this
+// process sees them; bytes that are not what was stored are a *CorruptError.
+func (v *View) Get(d Digest) ([]byte, error) {
+	raw := v.tx.Bucket(bBlobs).Get(d[:])
+	if raw == nil {
+		return nil, v.missing(d)
+	}
+	ref, err := decodeBlobRef(raw)
+	if err != nil {
+		return nil, corrupt("index of blob "+d.String(), "%v", err)
+	}
+	b, err := v.chunks(d, ref)
+	if err != nil {
+		return nil, err
+	}
+	if _, seen := v.l.verified.Load(d); !seen {
+		if Sum(b) != d {
+			return nil, corrupt("blob "+d.String(), "%d bytes hash to %s", len(b), Sum(b))
+		}
+		v.l.verified.Store(d, struct{}{})
+	}
+	return b, nil
+}
+
+func (v *View) missing(d Digest) error {
+	if t := v.tx.Bucket(bTombs).Get(d[:]); t != nil {
+		return fmt.Errorf("blob %s: %w: taken out by the gc of entry %d", d, ErrNotFound, decodeSeq(t))
+	}
+	return fmt.Errorf("blob %s: %w", d, ErrNotFound)
+}
+
+// chunks returns the bytes a reference names: in place if they are one chunk, else put together.
+func (v *View) chunks(d Digest, ref blobRef) ([]byte, error) {
+	data := v.tx.Bucket(bData)
+	if ref.chunks() == 1 {
+		b := data.Get(uint64Key(ref.chunk))
+		if int64(len(b)) != ref.size {
+			return nil, corrupt("blob "+d.String(), "%d bytes in place of %d", len(b), ref.size)
+		}
+		return b, nil
+	}
+	// Grown as chunks are found, so that a damaged size costs no memory.
+	var out bytes.Buffer
+	for n := range ref.chunks() {
+		want := min(chunkSize, ref.size-int64(n)*chunkSize)
+		b := data.Get(uint64Key(ref.chunk + n))
+		if int64(len(b)) != want {
+			return nil, corrupt("blob "+d.String(), "chunk %d: %d bytes in place of %d", n, len(b), want)
+		}
+		if n == 0 {
+			out.Grow(int(min(ref.size, 64*chunkSize)))
+		}
+		out.Write(b)
+	}
+	return out.Bytes(), nil
+}
+
+// Get returns a copy of a blob's bytes. They are hashed; bytes that are not what was stored are a *CorruptError,
+// a blob that is not there is ErrNotFound.
+func (l *Ledger) Get(d Digest) ([]byte, error) {
+	var out []byte
+	err := l.View(func(v *View) error {
+		b, err := v.Get(d)
+		if err != nil {
+			return err
+		}
+		out = bytes.Clone(b)
+		if out == nil {
+			out = []byte{}
+		}
+		// The copy counts, and it is warm.
+		if sha256.Sum256(out) != d {
+			return corrupt("blob "+d.String(), "changed while it was read")
+		}
+		return nil
+	})
+	return out, err
+}
+
+// Has says whether a blob is there, without reading it.
+func (l *Ledger) Has(d Digest) bool {
+	found := false
+	err := l.view("look up", func(tx *bbolt.Tx) error {
+		found = tx.Bucket(bBlobs).Get(d[:]) != nil
+		return nil
+	})
+	return err == nil && found
+}
+
+// Len is the number of entries: one more than the seq of the last.
+func (l *Ledger) Len() (uint64, error) {
+	var n uint64
+	err := l.view("count", func(tx *bbolt.Tx) error {
+		n = after(tx.Bucket(bEntries))
+		return nil
+	})
+	return n, err
+}
+
+// Entry returns one entry.
+func (l *Ledger) Entry(seq uint64) (*Entry, error) {
+	var e *Entry
+	err := l.view("entry", func(tx *bbolt.Tx) (err error) {
+		e, err = entryIn(tx, seq)
+		return err
+	})
+	return e, err
+}
+
+func entryIn(tx *bbolt.Tx, seq uint64) (*Entry, error) {
+	raw := tx.Bucket(bEntries).Get(uint64Key(seq))
+	if raw == nil {
+		return nil, fmt.Errorf("entry %d: %w", seq, ErrNotFound)
+	}
+	e, err := decodeEntry(seq, bytes.Clone(raw))
+	if err != nil {
+		return nil, corrupt(fmt.Sprintf("entry %d", seq), "%v", err)
+	}
+	return e, nil
+}
+
+// Entries yields the entries from a seq on, in order. No transaction is open while an entry is being looked at.
+func (l *Ledger) Entries(from uint64) iter.Seq2[*Entry, error] {
+	const batch = 256
+	return func(yield func(*Entry, error) bool) {
+		for {
+			var list []*Entry
+			err := l.view("entries", func(tx *bbolt.Tx) error {
+				for end := min(from+batch, after(tx.Bucket(bEntries))); from < end; from++ {
+					e, err := entryIn(tx, from)
+					if err != nil {
+						return err
+					}
+					list = append(list, e)
+				}
+				return nil
+			})
+			for _, e := range list {
+				if !yield(e, nil) {
+					return
+				}
+			}
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if len(list) == 0 {
+				return
+			}
+		}
+	}
+}
+
+// Claims returns every outcome of an action, oldest first: one normally, more where it was verified or imported.
+func (l *Ledger) Claims(id ActionID) ([]*Entry, error) {
+	var out []*Entry
+	err := l.view("claims", func(tx *bbolt.Tx) error {
+		raw := tx.Bucket(bActions).Get(id[:])
+		if raw == nil {
+			return fmt.Errorf("%s: %w", id, ErrNotFound)
+		}
+		w, err := decodeRow(raw)
+		if err != nil {
+			return corrupt("index of "+id.String(), "%v", err)
+		}
+		for _, seq := range w.claims {
+			e, err := entryIn(tx, seq)
+			if err != nil {
+				return err
+			}
+			out = append(out, e)
+		}
+		return nil
+	})
+	return out, err
+}
+
+// Key returns the key behind an action id: the pre-image of the hash.
+func (l *Ledger) Key(id ActionID) (*Key, error) {
+	claims, err := l.Claims(id)
+	if err != nil {
+		return nil, err
+	}
+	if len(claims) == 0 || claims[0].Outcome == nil || claims[0].Outcome.Action != id {
+		return nil, corrupt("index of "+id.String(), "does not lead to an outcome of the action")
+	}
+	return claims[0].Outcome.Key, nil
+}
