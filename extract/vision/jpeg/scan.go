@@ -1,6 +1,9 @@
 package jpeg
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
 // natural maps zigzag positions to row-major ones. Sixteen more entries catch runs that leave the block, which
 // only damaged data has.
@@ -19,7 +22,7 @@ func (d *decoder) scans() error {
 			return fmt.Errorf("scan %d: %w", d.scanCount, err)
 		}
 		if !d.multi {
-			return nil // what follows cannot change the picture
+			return d.end()
 		}
 		sos, err := d.markers()
 		if err != nil {
@@ -51,6 +54,19 @@ func (d *decoder) scans() error {
 		})
 	}
 	return nil
+}
+
+// end reads what follows the only scan. It cannot change the picture, but libjpeg looks for errors in it, unless
+// the file ends first.
+func (d *decoder) end() error {
+	sos, err := d.markers()
+	if errors.Is(err, ErrTruncated) {
+		return nil
+	}
+	if err == nil && sos {
+		return fmt.Errorf("a second scan, expected the end of the picture")
+	}
+	return err
 }
 
 // readScan decodes the entropy-coded data of one scan: into planes, or into coefficients if there are more scans.
