@@ -48,7 +48,7 @@ func audit(pairs []Pair) Audit {
 			order = append(order, key)
 		}
 		mirror := groups[asked{p.Image, p.Axis, p.Second, p.First}]
-		if len(mirror) > 0 && p.First != p.Second && mirror[0].Category == oppositeOf[p.Category] {
+		if len(mirror) > 0 && len(groups[key]) == 0 && p.First != p.Second && mirror[0].Category == oppositeOf[p.Category] {
 			a.Mirrored = append(a.Mirrored, Repeat{p.ID, mirror[0].ID})
 		}
 		groups[key] = append(groups[key], p)

@@ -25,7 +25,18 @@ type Column struct {
 	Missing int // cells that are missing
 	Line    int // where its name stands in the file
 	Column  int
+
+	reading reading
 }
+
+// reading is how cells of a column become values where its type does not say it all.
+type reading uint8
+
+const (
+	byType   reading = iota
+	fromInts         // float64 only because cells are missing: the others were read as int64
+	asIs             // text after a conflict of integer types: no spelling is missing, "" and "NA" are names
+)
 
 // DType is numpy's name of the column's type in a data frame.
 func (c *Column) DType() string {
@@ -75,17 +86,26 @@ var missingTexts = map[string]bool{
 	"n/a": true, "nan": true, "null": true,
 }
 
-// valueOf reads one cell of a column of type t.
-func valueOf(t Type, cell string) Value {
-	if missingTexts[cell] {
+// value reads one cell of the column.
+func (c *Column) value(cell string) Value {
+	switch {
+	case c.reading == asIs:
+		return Value{Type: Text, text: cell}
+	case missingTexts[cell]:
 		return missingValue
+	case c.reading == fromInts:
+		n, _ := parseInt(cell)
+		if n == math.MinInt64 {
+			return missingValue // pandas marks missing integers with this one
+		}
+		return Value{Type: Float, text: pythonFloat(float64(n)), num: float64(n)}
 	}
-	switch t {
+	switch c.Type {
 	case Int:
 		n, _ := parseInt(cell)
 		return Value{Type: Int, text: strconv.FormatInt(n, 10), num: float64(n)}
 	case Uint:
-		n, _ := parseUint(cell)
+		n, _, _ := parseUint(cell)
 		return Value{Type: Uint, text: strconv.FormatUint(n, 10), num: float64(n)}
 	case Float:
 		f, _ := parseFloat(cell)
@@ -138,20 +158,20 @@ func parseInt(cell string) (int64, parseErr) {
 	return n, parsed
 }
 
-// parseUint also takes a negative cell, as 0: the caller must look for the sign.
-func parseUint(cell string) (uint64, parseErr) {
-	negative, d, ok := digits(cell)
-	if !ok {
-		return 0, notANumber
+// parseUint takes whatever begins with a minus, number or not, and calls it negative: so does pandas.
+func parseUint(cell string) (n uint64, negative bool, stop parseErr) {
+	if strings.HasPrefix(strings.TrimLeft(cell, asciiSpace), "-") {
+		return 0, true, parsed
 	}
-	if negative {
-		return 0, parsed
+	_, d, ok := digits(cell)
+	if !ok {
+		return 0, false, notANumber
 	}
 	n, err := strconv.ParseUint(d, 10, 64)
 	if err != nil {
-		return 0, overflow
+		return 0, false, overflow
 	}
-	return n, parsed
+	return n, false, parsed
 }
 
 // parseFloat is pandas' "high" precision parser (precise_xstrtod, the default since 1.2): at most 17 digits, gathered in
@@ -173,7 +193,7 @@ func parseFloat(cell string) (float64, bool) {
 	number, exponent, seen := 0.0, 0, 0
 	for s != "" && isDigit(s[0]) {
 		if seen < most {
-			number = number*10 + float64(s[0]-'0')
+			number = float64(number*10) + float64(s[0]-'0') // rounded twice, never fused
 			seen++
 		} else {
 			exponent++
@@ -184,7 +204,7 @@ func parseFloat(cell string) (float64, bool) {
 		s = s[1:]
 		for s != "" && isDigit(s[0]) {
 			if seen < most {
-				number = number*10 + float64(s[0]-'0')
+				number = float64(number*10) + float64(s[0]-'0') // rounded twice, never fused
 				seen++
 				exponent--
 			}
@@ -256,62 +276,24 @@ func parseBool(cell string) (value, ok bool) {
 	return false, false
 }
 
-// inferType finds the type of a column from its cells in file order. next calls yield for every cell
+// infer finds the type of the column from its cells in file order. next calls yield for every cell
 // until yield returns false. Cells of short rows are missing, of which there are absent.
-func inferType(next func(yield func(cell string) bool), absent int) (Type, int) {
-	missing, present := absent, 0
+func (c *Column) infer(next func(yield func(cell string) bool), absent int) {
+	present := 0
+	c.Missing, c.reading = absent, byType
 	for cell := range next {
 		if missingTexts[cell] {
-			missing++
+			c.Missing++
 		} else {
 			present++
 		}
 	}
 	if present == 0 {
-		if missing == 0 {
-			return Text, 0 // no rows: pandas says object
+		c.Type = Float
+		if c.Missing == 0 {
+			c.Type = Text // no rows: pandas says object
 		}
-		return Float, missing
-	}
-	// Which parser gives up first, and how, decides what is tried next: an integer too large sends the
-	// column to unsigned integers and, if they fail, to text; anything else to floats.
-	stop := parsed
-	for cell := range next {
-		if !missingTexts[cell] {
-			if _, stop = parseInt(cell); stop != parsed {
-				break
-			}
-		}
-	}
-	if stop == parsed {
-		if missing > 0 {
-			return Float, missing
-		}
-		return Int, 0
-	}
-	if stop == overflow {
-		large, negative := false, false
-		stop = parsed
-		for cell := range next {
-			if missingTexts[cell] {
-				continue
-			}
-			var n uint64
-			if n, stop = parseUint(cell); stop != parsed {
-				break
-			}
-			large = large || n > math.MaxInt64
-			minus, _, _ := digits(cell)
-			negative = negative || minus
-		}
-		switch {
-		case stop == overflow:
-			return Text, missing
-		case stop == parsed && large && !negative && missing == 0:
-			return Uint, 0
-		case stop == parsed:
-			return Text, missing // beyond int64 and yet negative or missing: no integer type holds it
-		}
+		return
 	}
 	all := func(ok func(string) bool) bool {
 		for cell := range next {
@@ -321,13 +303,50 @@ func inferType(next func(yield func(cell string) bool), absent int) (Type, int) 
 		}
 		return true
 	}
-	if all(func(cell string) bool { _, ok := parseFloat(cell); return ok }) {
-		return Float, missing
+	// Which parser gives up first, and how, decides what is tried next: an integer too large sends the
+	// column to unsigned integers and, if they fail, to text; anything else to floats.
+	var stop parseErr
+	all(func(cell string) bool { _, stop = parseInt(cell); return stop == parsed })
+	if stop == parsed {
+		c.Type = Int
+		if c.Missing > 0 {
+			c.Type, c.reading = Float, fromInts
+		}
+		return
 	}
-	if all(func(cell string) bool { _, ok := parseBool(cell); return ok }) {
-		return Bool, missing
+	if stop == overflow {
+		large, negative := false, false
+		all(func(cell string) bool {
+			var n uint64
+			var minus bool
+			n, minus, stop = parseUint(cell)
+			large, negative = large || n > math.MaxInt64, negative || minus
+			return stop == parsed
+		})
+		switch {
+		case stop == overflow:
+			c.Type = Text
+			return
+		case stop == parsed && large && (negative || c.Missing > 0):
+			// No integer type holds them all. pandas then takes the cells as they are written.
+			c.Type, c.reading, c.Missing = Text, asIs, 0
+			return
+		case stop == parsed:
+			c.Type = Text
+			if large && !negative {
+				c.Type = Uint
+			}
+			return
+		}
 	}
-	return Text, missing
+	switch {
+	case all(func(cell string) bool { _, ok := parseFloat(cell); return ok }):
+		c.Type = Float
+	case all(func(cell string) bool { _, ok := parseBool(cell); return ok }):
+		c.Type = Bool
+	default:
+		c.Type = Text
+	}
 }
 
 // pythonFloat is Python's repr of f, and numpy's str of a float64: the shortest text that reads back as f.

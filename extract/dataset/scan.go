@@ -65,11 +65,13 @@ const (
 	quoteInQuoted // behind a quote inside a quoted cell: doubled, or the end
 	blankLine     // only blanks so far: skipped if it stays so
 	behindCR      // an LF belongs to the CR before it
+	behindBlankCR // the same after a line that is no row, where pandas loses a tab
 )
 
 // scanner splits a table into cells as pandas' C engine does (sep="\t", everything else at its
 // default): a quote counts only as the first byte of a cell, text behind the closing quote is appended,
-// empty lines and lines of blanks are no rows, and LF, CR and CR LF end lines alike.
+// empty lines and lines of blanks are no rows, and LF, CR and CR LF end lines alike. One bug is not followed: where
+// lone CRs end lines and a row begins with a blank, pandas reads everything before it once more.
 type scanner struct {
 	path string
 	out  sink
@@ -247,10 +249,14 @@ func (s *scanner) feed(b []byte) error {
 func (s *scanner) step(b []byte) (int, error) {
 	c := b[0]
 	switch s.state {
-	case behindCR:
+	case behindCR, behindBlankCR:
+		lost := c == '\t' && s.state == behindBlankCR
 		s.state = startRecord
 		if c == '\n' {
 			s.lineStart = s.pos + 1
+			return 1, nil
+		}
+		if lost {
 			return 1, nil
 		}
 		return 0, nil
@@ -262,7 +268,7 @@ func (s *scanner) step(b []byte) (int, error) {
 			return 1, nil
 		case '\r':
 			s.newline()
-			s.state = behindCR
+			s.state = behindBlankCR
 			return 1, nil
 		case ' ':
 			s.begin()
@@ -287,7 +293,7 @@ func (s *scanner) step(b []byte) (int, error) {
 			return 1, nil
 		case '\r':
 			s.newline()
-			s.state = behindCR
+			s.state = behindBlankCR
 			return 1, nil
 		}
 		// Not blank after all: the blanks open the first cell.
@@ -386,7 +392,7 @@ func (s *scanner) countLines(b []byte) {
 // finish ends the last row, which needs no line end.
 func (s *scanner) finish() error {
 	switch s.state {
-	case startRecord, behindCR, blankLine:
+	case startRecord, behindCR, behindBlankCR, blankLine:
 		return nil
 	case inQuoted:
 		return s.errorAt(s.at, "the quote that opens here is never closed")

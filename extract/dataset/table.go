@@ -176,7 +176,7 @@ func (t *Table) infer(column int) {
 		}
 		return
 	}
-	c.Type, c.Missing = inferType(func(yield func(string) bool) {
+	c.infer(func(yield func(string) bool) {
 		for row := range t.Rows() {
 			if cell, ok := t.at(row, column); ok && !yield(cell.text) {
 				return
@@ -220,13 +220,13 @@ func (t *Table) at(row, column int) (cell, bool) {
 // gives no text; see Image.
 func (t *Table) Value(row, column int) Value {
 	c, ok := t.at(row, column)
-	if !ok {
+	if !ok && t.Columns[column].reading != asIs {
 		return missingValue
 	}
 	if column == t.image && c.text == "" && t.images[row].length > shortImage {
 		return Value{Type: Text}
 	}
-	return valueOf(t.Columns[column].Type, c.text)
+	return t.Columns[column].value(c.text)
 }
 
 // cellError is an error at a cell of the table.
