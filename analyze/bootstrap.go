@@ -10,6 +10,17 @@ import (
 // batch is the number of draws that are weighed together: enough for the matrix kernel, little enough memory.
 const batch = 128
 
+// A stream draws bounded integers the same way in every version of the library.
+type stream struct{ src *rand.PCG }
+
+func newStream(seed, sequence uint64) stream { return stream{rand.NewPCG(seed, sequence)} }
+
+// below is uniform in [0, n), up to n·2⁻⁶⁴.
+func (s stream) below(n int) int {
+	hi, _ := bits.Mul64(s.src.Uint64(), uint64(n))
+	return int(hi)
+}
+
 // A resampler draws scenes with replacement: draw b has the same weights for every block, axis, subset and
 // checkpoint with the same scenes, so that intervals are joint and differences are paired.
 type resampler struct {
@@ -22,10 +33,9 @@ type resampler struct {
 func (r *resampler) counts(b int, dst []uint8) []uint8 {
 	dst = dst[:0]
 	dst = append(dst, make([]uint8, r.count)...)
-	src := rand.NewPCG(r.seed, uint64(b))
+	rng := newStream(r.seed, uint64(b))
 	for range r.count {
-		// Multiply-shift: uniform up to 2⁻⁶⁴·count, and the same in every version of the library.
-		at, _ := bits.Mul64(src.Uint64(), uint64(r.count))
+		at := rng.below(r.count)
 		if dst[at] < math.MaxUint8 {
 			dst[at]++
 		}

@@ -17,7 +17,11 @@ func init() {
 }
 
 func axisCoherence(v *Vectors, subset Subset, o Options) (*Result, error) {
-	return v.spreadCurve(subset, o, "coherence/", Axes, func(f *facts, i int) int { return f.axisN(i) })
+	r, err := v.spreadCurve(subset, o, "coherence/", Axes, func(f *facts, i int) int { return f.axisN(i) })
+	if err == nil {
+		r.Curve.Method += "; nulls: random signs, adjusted p by the maximum over axes and blocks"
+	}
+	return r, err
 }
 
 func withinCategory(v *Vectors, subset Subset, o Options) (*Result, error) {

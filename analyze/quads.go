@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"math/bits"
 	"math/rand/v2"
 
 	"swaprun/mt"
@@ -358,7 +357,7 @@ func (a *alignment) shuffleP(observed, mean float64, o Options) *float64 {
 		return nil
 	}
 	n := len(a.quads)
-	rng := stream{rand.NewPCG(o.Seed, 0x5175616473)} // "Quads"
+	rng := newStream(o.Seed, 0x5175616473) // "Quads"
 	perm := make([]int, n)
 	for i := range perm {
 		perm[i] = i
@@ -378,15 +377,6 @@ func (a *alignment) shuffleP(observed, mean float64, o Options) *float64 {
 		}
 	}
 	return number(float64(at+1) / float64(o.Draws+1))
-}
-
-// A stream draws bounded integers the same way in every version of the library.
-type stream struct{ src rand.Source }
-
-// below is uniform in [0, n), up to n·2⁻⁶⁴.
-func (s stream) below(n int) int {
-	hi, _ := bits.Mul64(s.src.Uint64(), uint64(n))
-	return int(hi)
 }
 
 // signNull is the null of a mean under random signs of whole units: there is no alignment either way. All signs are

@@ -40,6 +40,8 @@ type Null struct {
 	Low  float64  `json:"low"` // central 95 %
 	High float64  `json:"high"`
 	P    *float64 `json:"p,omitempty"`
+	// Adjusted is P corrected for the other tests of its family, by the method the result names.
+	Adjusted *float64 `json:"adjusted,omitempty"`
 }
 
 // A Curve holds lines over blocks.

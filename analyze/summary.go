@@ -60,6 +60,8 @@ type facts struct {
 	projection map[string][]float64
 	signs      map[string][]float64 // s by axis, in the order of projection
 	pairs      map[string][]int     // positions in Vectors.Pairs, likewise
+	unsigned   map[string]float64   // mean cosine of an axis' deltas without sign correction
+	flips      [3]*signFlip         // by axis
 }
 
 // A summary is facts by block position and subset.
@@ -78,7 +80,14 @@ func (v *Vectors) summarise(o Options) (*summary, error) {
 			s.blocks[b], err = v.blockFacts(b, o, r)
 			return err
 		})
-		return s, err
+		if err != nil {
+			return nil, err
+		}
+		s.adjustByMaximum(AllPairs, o.Draws)
+		if v.Answered {
+			s.adjustByMaximum(BothCorrect, o.Draws)
+		}
+		return s, nil
 	})
 }
 
@@ -136,7 +145,7 @@ func (v *Vectors) blockFacts(b int, o Options, r *resampler) (map[Subset]*facts,
 // facts of one gram.
 func (g *gram) facts(o Options, r *resampler) *facts {
 	f := &facts{layouts: map[Layout]int{}, estimates: map[string]Estimate{}, draws: map[string][]float64{},
-		projection: map[string][]float64{}, signs: map[string][]float64{}, pairs: map[string][]int{}}
+		projection: map[string][]float64{}, signs: map[string][]float64{}, unsigned: map[string]float64{}, pairs: map[string][]int{}}
 	for c, cl := range g.cells {
 		f.n[cl.category] += g.start[c+1] - g.start[c]
 		if cl.category/2 == 2 {
@@ -161,6 +170,8 @@ func (g *gram) facts(o Options, r *resampler) *facts {
 	// Mean and deviation of pair cosines from the cosines themselves: two passes lose nothing to cancellation.
 	spread := map[string][2]float64{}
 	for a, name := range Axes {
+		p, q := 2*a, 2*a+1
+		f.unsigned[name] = (m.unit[p][p] + m.unit[q][q] + 2*m.unit[p][q] - m.udiag[p] - m.udiag[q]) / pairsOf(m.w[p]+m.w[q], m.w2[p]+m.w2[q])
 		lo, hi := g.axisRows(a)
 		mean, sd := g.spread(lo, hi)
 		spread["coherence/"+name] = [2]float64{mean, sd}
@@ -195,6 +206,13 @@ func (g *gram) facts(o Options, r *resampler) *facts {
 			}
 		}
 		f.estimates[q.key] = e
+	}
+	f.flips = g.signFlips(o)
+	for a, name := range Axes {
+		if e := f.estimates["coherence/"+name]; e.Value != nil && f.flips[a] != nil {
+			e.Null = f.flips[a].null(*e.Value)
+			f.estimates["coherence/"+name] = e
+		}
 	}
 	if o.Draws == 0 {
 		for name, h := range f.projection {
