@@ -47,7 +47,7 @@ func (f *barFigure) scene(panelW, panelH float64) *scene {
 	at := func(v float64) float64 { return y + panelH*(1-v) }
 	for k, p := range f.panels {
 		x0 := left + float64(k)*(panelW+gap)
-		s.add(label{text: p.title, x: x0, y: y - 10, size: 12.5, tone: toneInk, bold: true})
+		s.add(label{text: p.title, x: x0, y: y - 10, size: 13.5, tone: toneInk, bold: true})
 		for i := range 5 {
 			v := float64(i) / 4
 			s.line(x0, at(v), x0+panelW, at(v), 1, toneGrid)

@@ -19,7 +19,8 @@ type cloudFigure struct {
 	keys            []legendKey
 	faded           map[string]bool
 	compact         bool
-	most            int // points per panel; 0 = maxMarks
+	untitled        bool // the page writes the title
+	most            int  // points per panel; 0 = maxMarks
 }
 
 type cloudPanel struct {
@@ -62,7 +63,7 @@ func pcaFigure(r *analyze.Result, title, subtitle string, block int, faded map[s
 		}
 		switch c.View {
 		case "embedding":
-			f.panels = append(f.panels, cloudPanel{"hidden states: ● original, × swapped", c, keyTone})
+			f.panels = append(f.panels, cloudPanel{"hidden states (dots: original, crosses: swapped)", c, keyTone})
 		case "delta":
 			f.panels = append(f.panels,
 				cloudPanel{"deltas by axis", c, func(category string) tone { return keyTone(axisOf(category)) }},
@@ -108,7 +109,7 @@ func (f *cloudFigure) categoryKeys(categories []string) {
 	for _, pair := range opposites {
 		for _, c := range pair {
 			if slices.Contains(categories, c) {
-				k := legendKey{text: c, tone: keyTone(c), faded: f.faded[c]}
+				k := legendKey{text: c, tone: keyTone(c), faded: f.faded[c], dot: true}
 				if k.faded {
 					k.text += " (unreliable)"
 				}
@@ -149,7 +150,7 @@ func axisTitle(c analyze.Cloud, k int) string {
 func (f *cloudFigure) scene(side float64) *scene {
 	const left, gap, right = 54.0, 58.0, 16.0
 	s := &scene{title: f.title, w: left + float64(len(f.panels))*(side+gap) - gap + right}
-	y := s.head(f.title, f.subtitle, f.compact)
+	y := s.head(f.title, f.subtitle, f.compact || f.untitled)
 	if !f.compact {
 		y = s.legend(f.keys, left, y+10, s.w-left-right)
 	}
@@ -157,7 +158,7 @@ func (f *cloudFigure) scene(side float64) *scene {
 	thinned := 0
 	for k, p := range f.panels {
 		fr := frame{left + float64(k)*(side+gap), y, side, side}
-		s.add(label{text: p.title, x: fr.x, y: fr.y - 8, size: 12, tone: toneInk, bold: true})
+		s.add(label{text: p.title, x: fr.x, y: fr.y - 8, size: 13.5, tone: toneInk, bold: true})
 		thinned = max(thinned, f.panel(s, p, fr))
 	}
 	s.h = y + side + 40
@@ -277,13 +278,23 @@ func (f *cloudFigure) scene3D(side float64) *scene {
 		lo[k], hi[k] = p.limits(k)
 		half = math.Max(half, (hi[k]-lo[k])/2)
 	}
-	const azimuth, elevation = -52 * math.Pi / 180, 24 * math.Pi / 180
+	const azimuth, elevation = -52 * math.Pi / 180, 22 * math.Pi / 180
 	ca, sa, ce, se := math.Cos(azimuth), math.Sin(azimuth), math.Cos(elevation), math.Sin(elevation)
-	cx, cy := s.w/2, y+side/2
-	unit := side / 3.1
-	project := func(v [3]float64) xy {
+	flat := func(v [3]float64) xy {
 		x, z := v[0]*ca-v[1]*sa, v[0]*sa+v[1]*ca
-		return xy{cx + unit*x, cy + 12 + unit*(z*se-v[2]*ce)}
+		return xy{x, z*se - v[2]*ce}
+	}
+	// the unit box fills the square
+	wide, high := 0.0, 0.0
+	for corner := range 8 {
+		q := flat([3]float64{float64(corner&1)*2 - 1, float64(corner>>1&1)*2 - 1, float64(corner>>2&1)*2 - 1})
+		wide, high = math.Max(wide, math.Abs(q.x)), math.Max(high, math.Abs(q.y))
+	}
+	unit := side / 2 / math.Max(wide, high)
+	cx, cy := s.w/2, y+14+unit*high
+	project := func(v [3]float64) xy {
+		q := flat(v)
+		return xy{cx + unit*q.x, cy + unit*q.y}
 	}
 	scaled := func(at []float64) [3]float64 {
 		var v [3]float64
@@ -299,24 +310,49 @@ func (f *cloudFigure) scene3D(side float64) *scene {
 		edge([3]float64{-1, g, -1}, [3]float64{1, g, -1}, toneGrid, 1)
 		edge([3]float64{g, -1, -1}, [3]float64{g, 1, -1}, toneGrid, 1)
 	}
-	for _, c := range [][2]float64{{-1, 1}, {1, 1}, {-1, -1}} {
+	// The two walls behind the points.
+	bx, by := -front(project, 0), -front(project, 1)
+	for _, c := range [][2]float64{{bx, by}, {-bx, by}, {bx, -by}} {
 		edge([3]float64{c[0], c[1], -1}, [3]float64{c[0], c[1], 1}, toneGrid, 1)
 	}
-	edge([3]float64{-1, 1, 1}, [3]float64{1, 1, 1}, toneGrid, 1)
-	edge([3]float64{-1, 1, 1}, [3]float64{-1, -1, 1}, toneGrid, 1)
-	ax := project([3]float64{0, -1.0, -1})
-	s.text(axisTitle(p.cloud, 0), ax.x-30, ax.y+24, tickSize, middle, toneSoft)
-	ay := project([3]float64{1, 0, -1})
-	s.text(axisTitle(p.cloud, 1), ay.x+30, ay.y+24, tickSize, middle, toneSoft)
-	az := project([3]float64{-1, -1, 1})
-	s.text(axisTitle(p.cloud, 2), az.x, az.y-8, tickSize, middle, toneSoft)
+	edge([3]float64{-bx, by, 1}, [3]float64{bx, by, 1}, toneGrid, 1)
+	edge([3]float64{bx, -by, 1}, [3]float64{bx, by, 1}, toneGrid, 1)
+	// The floor's two front edges bear the titles of the components along them, the left upright the third.
+	ax, ay := project([3]float64{0, front(project, 1), -1}), project([3]float64{front(project, 0), 0, -1})
+	s.text(axisTitle(p.cloud, 0), ax.x+math.Copysign(12, ax.x-cx), ax.y+20, tickSize, outward(ax.x, cx), toneSoft)
+	s.text(axisTitle(p.cloud, 1), ay.x+math.Copysign(12, ay.x-cx), ay.y+20, tickSize, outward(ay.x, cx), toneSoft)
+	left := xy{math.Inf(1), 0}
+	for corner := range 4 {
+		if q := project([3]float64{float64(corner&1)*2 - 1, float64(corner>>1)*2 - 1, 0}); q.x < left.x {
+			left = q
+		}
+	}
+	s.add(label{text: axisTitle(p.cloud, 2), x: left.x - 8, y: left.y, size: tickSize, anchor: middle, tone: toneSoft, turned: true})
 	// shadows on the floor tell depth
 	f.shadows(s, p, func(at []float64) xy { v := scaled(at); v[2] = -1; return project(v) })
 	f.marks(s, p, func(at []float64) xy { return project(scaled(at)) }, 3)
-	s.h = y + side + 30
+	s.h = cy + unit*high + 44
 	s.text(fmt.Sprintf("each axis spans %s; grey: shadow on the floor", short(2*half)), 20, s.h-10, tickSize, start, toneSoft)
 	s.desc = fmt.Sprintf("%s. %d points.", f.subtitle, len(p.cloud.Points))
 	return s
+}
+
+// front is the side (−1 or 1) of the floor in dimension k that is nearer to the reader.
+func front(project func([3]float64) xy, k int) float64 {
+	a, b := [3]float64{0, 0, -1}, [3]float64{0, 0, -1}
+	a[k], b[k] = -1, 1
+	if project(a).y > project(b).y {
+		return -1
+	}
+	return 1
+}
+
+// outward anchors a text so that it grows away from the middle.
+func outward(x, cx float64) anchor {
+	if x < cx {
+		return end
+	}
+	return start
 }
 
 func (f *cloudFigure) shadows(s *scene, p cloudPanel, place func(at []float64) xy) {

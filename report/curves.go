@@ -31,7 +31,33 @@ func subsetName(s analyze.Subset) string {
 }
 
 // keyName is a line's key in words.
-func keyName(key string) string { return strings.ReplaceAll(key, "_", " ") }
+func keyName(key string) string {
+	if name, ok := keyNames[key]; ok {
+		return name
+	}
+	return strings.ReplaceAll(key, "_", " ")
+}
+
+// keyNames say what short keys stand for.
+var keyNames = map[string]string{
+	"vd-ei":               "vertical × distance",
+	"vd-ei-paper":         "vertical × distance, Eq. 3",
+	"vd-ei-balanced":      "vertical × distance, scenes balanced",
+	"vd-ei-disattenuated": "vertical × distance, disattenuated",
+	"hd-ei":               "horizontal × distance",
+	"hd-ei-paper":         "horizontal × distance, Eq. 3",
+	"hd-ei-disattenuated": "horizontal × distance, disattenuated",
+	"hv-ei":               "horizontal × vertical",
+	"hv-ei-paper":         "horizontal × vertical, Eq. 3",
+	"hv-ei-disattenuated": "horizontal × vertical, disattenuated",
+	"ratio":               "Eq. 3 ÷ released form",
+	"order-horizontal":    "order component, horizontal",
+	"order-vertical":      "order component, vertical",
+	"order-distance":      "order component, distance",
+	AlignPerSample:        "per quad",
+	AlignMean:             "mean deltas",
+	AlignShuffled:         "shuffled quads",
+}
 
 // unreliable lists the keys a validity table marks: categories, and the axes one of whose categories is marked.
 func unreliable(validity *analyze.Result) map[string]bool {

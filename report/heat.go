@@ -15,6 +15,7 @@ type heatFigure struct {
 	cell            float64 // side in scene units
 	compact         bool    // no title, no colour bar: one of many
 	name            string  // compact: over the grid
+	untitled        bool    // the page writes the title
 }
 
 // limits of the colour scale: those that hold by definition, else symmetric about zero.
@@ -57,12 +58,14 @@ func (f *heatFigure) scene() *scene {
 		barW = 0
 		s.w = left + float64(cols)*side + 6
 		if f.name != "" {
-			s.add(label{text: f.name, x: left, y: 13, size: 12.5, tone: toneInk, bold: true})
+			s.add(label{text: f.name, x: left, y: 13, size: 13.5, tone: toneInk, bold: true})
 			top = 20
 		}
 	} else {
-		s.w = math.Max(s.w, 380)
-		top = s.head(f.title, f.subtitle, false) + 4
+		if !f.untitled {
+			s.w = math.Max(s.w, 380)
+		}
+		top = s.head(f.title, f.subtitle, f.untitled) + 4
 	}
 	top += 18 // column labels
 	lo, hi := f.limits()
@@ -77,10 +80,15 @@ func (f *heatFigure) scene() *scene {
 			x := left + float64(j)*side
 			e := g.Cells[i][j]
 			v := val(e.Value)
+			mark := fmt.Sprintf(`data-i="%d"`, i*cols+j)
+			if f.faded[r] || f.faded[c] {
+				mark += ` data-faded="1"`
+			}
 			if math.IsNaN(v) {
+				s.add(group{mark})
 				s.add(rect{style{fill: toneGrid}, x + .5, y + .5, side - 1, side - 1})
 				s.text("–", x+side/2, y+side/2+4, size, middle, toneSoft)
-				s.add(hit{x: x, y: y, w: side, h: side, tip: keyName(r) + " × " + keyName(c) + "\nno value"})
+				s.add(hit{x: x, y: y, w: side, h: side, tip: keyName(r) + " × " + keyName(c) + "\nno value"}, groupEnd{})
 				continue
 			}
 			cr, cg, cb := diverging(unit(v))
@@ -97,7 +105,7 @@ func (f *heatFigure) scene() *scene {
 			if faded {
 				s.add(rect{style{fillRGB: "#ffffff"}, x + .5, y + .5, side - 1, side - 1})
 			}
-			s.add(rect{st, x + .5, y + .5, side - 1, side - 1})
+			s.add(group{mark}, rect{st, x + .5, y + .5, side - 1, side - 1})
 			if faded {
 				s.hatch(x+.5, y+.5, side-1)
 			}
@@ -105,12 +113,14 @@ func (f *heatFigure) scene() *scene {
 			if side >= 46 {
 				digits, fs = 3, side*.24
 			}
-			s.add(label{text: signed(fmt.Sprintf("%.*f", digits, v)), x: x + side/2, y: y + side/2 + fs*.36, size: math.Min(fs, 13), anchor: middle, rgb: ink})
+			if side >= 24 { // smaller cells speak by colour, and when pointed at
+				s.add(label{text: signed(fmt.Sprintf("%.*f", digits, v)), x: x + side/2, y: y + side/2 + fs*.36, size: math.Min(fs, 13), anchor: middle, rgb: ink})
+			}
 			tip := fmt.Sprintf("%s × %s\n%s", keyName(r), keyName(c), interval(v, val(e.Low), val(e.High)))
 			if e.N > 0 {
 				tip += fmt.Sprintf(", n %d", e.N)
 			}
-			s.add(hit{x: x, y: y, w: side, h: side, tip: tip})
+			s.add(hit{x: x, y: y, w: side, h: side, tip: tip}, groupEnd{})
 		}
 	}
 	s.h = top + float64(rows)*side + 10

@@ -2,13 +2,425 @@ package report
 
 import (
 	"bytes"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/base64"
+	"errors"
+	"fmt"
 	"html/template"
+	"slices"
+	"strings"
+
+	"swaprun/analyze"
 )
 
-// HTML renders the report of one experiment: one self-contained page that opens from disk, without network.
-// The same bundle gives the same bytes.
+//go:embed templates/page.html
+var pageTemplate string
+
+//go:embed templates/style.css
+var pageStyle string
+
+//go:embed templates/page.js
+var pageScript string
+
+// imageBudget bounds the bytes of embedded images, before base64: a report is sent by mail.
+const imageBudget = 8 << 20
+
+// lostShown and failuresShown bound the lists of what was left out; the counts are always whole.
+const (
+	lostShown     = 300
+	failuresShown = 300
+)
+
+// HTML renders the report of one experiment: one self-contained page that opens from disk, without network and, but for
+// sliders and filters, without scripts. The same bundle gives the same bytes. Everything from the bundle is text: it is
+// escaped, and the page's content policy runs no script but the page's own.
 func HTML(b *Bundle) ([]byte, error) {
+	if b == nil {
+		return nil, errors.New("render report: no bundle")
+	}
+	p := newPage(b)
+	t, err := template.New("page").Parse(pageTemplate)
+	if err != nil {
+		return nil, fmt.Errorf("render report: %w", err)
+	}
 	var out bytes.Buffer
-	err := template.Must(template.New("page").Parse(`<!doctype html><title>{{.Experiment.Name}}</title>`)).Execute(&out, b)
-	return out.Bytes(), err
+	if err := t.Execute(&out, p); err != nil {
+		return nil, fmt.Errorf("render report: %w", err)
+	}
+	return out.Bytes(), nil
+}
+
+// A page is what the template shows.
+type page struct {
+	*Bundle
+	Title      string
+	Paragraphs []string
+	Policy     string
+	Style      template.CSS
+	Images     template.CSS
+	Script     template.JS
+	Data       scriptData
+
+	Facts    []string
+	Answers  []template.HTML
+	Models   []modelView
+	Compare  []figureView
+	Warnings []string
+
+	Pairs       []pairView
+	PairHead    []checkpointView
+	Categories  []string
+	Groups      []string
+	ImagesNote  string
+	Failures    []Failure
+	FailuresAll int
+	LostAll     int
+	Hits        int
+	Ran         int
+	Failed      int
+}
+
+// scriptData is what the page's script needs: heat maps of all blocks, and three-dimensional clouds.
+type scriptData struct {
+	Heat map[string]heatData `json:"heat"`
+	Turn map[string]turnData `json:"turn"`
+}
+
+type heatData struct {
+	Blocks []int      `json:"blocks"`
+	Values [][][]*int `json:"values"` // [scale][block][cell], thousandths
+}
+
+type turnData struct {
+	Name string    `json:"name"`
+	Axes []string  `json:"axes"`
+	Sets []turnSet `json:"sets"`
+}
+
+type turnSet struct {
+	Tone string `json:"tone"`
+	At   []int  `json:"at"` // x, y, z in thousandths of half the axis' length
+}
+
+// A modelView is one model's part of the page.
+type modelView struct {
+	ID, Name, Facts string
+	Focus           int
+	Summary         figureView
+	Sections        []sectionView
+	Scales          []Scale
+	Failed          []Scale
+}
+
+type sectionView struct {
+	ID, Title, Lede string
+	Tabs            []tabView
+	Figures         []figureView
+	Tables          []tableView
+	Heat            *heatView
+	Turns           []turnView
+	More            []figureView // folded
+	MoreTitle       string
+}
+
+type tabView struct {
+	ID, Name, Group string
+	Checked         bool
+	Figures         []figureView
+}
+
+type figureView struct {
+	ID, Title, Caption string
+	SVG                template.HTML
+	Sources            sourcesView
+	Numbers            *tableView
+}
+
+type sourcesView struct {
+	About, Method string
+	Notes         []string
+	Entries       []sourceView
+}
+
+type sourceView struct{ What, Digest, Action string }
+
+type heatView struct {
+	Key     string
+	Max     int // of the slider
+	Start   int
+	Block   int
+	Maps    []template.HTML
+	Caption string
+	Sources sourcesView
+}
+
+type turnView struct{ Key, Name string }
+
+type tableView struct {
+	Caption string
+	Columns []string
+	Rows    []rowView
+	Sources *sourcesView
+}
+
+type rowView struct {
+	Head  string
+	Cells []string
+	Mark  string
+}
+
+type pairView struct {
+	ID, Category, Axis, Group string
+	Index                     string
+	Original, Swapped         Question
+	Class                     string // of the image; empty: none
+	Ratio                     template.CSS
+	Alt, Missing              string
+	Codes                     string
+	Marks                     [][]markView // by model
+	Rows                      []answerView
+	NumberNames               []string
+}
+
+type markView struct{ Class, Sign, Title string }
+
+type answerView struct {
+	Checkpoint        string
+	Original, Swapped answerCell
+	Numbers           []string
+	First             string
+}
+
+type answerCell struct{ Text, Class, Sign string }
+
+type checkpointView struct{ Name, Model, Scale string }
+
+func newPage(b *Bundle) *page {
+	sum := sha256.Sum256([]byte(pageScript))
+	p := &page{Bundle: b, Title: b.Experiment.Title, Script: template.JS(pageScript), Style: template.CSS(tonesCSS() + pageStyle),
+		Policy: "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; base-uri 'none'; form-action 'none'",
+		Data:   scriptData{Heat: map[string]heatData{}, Turn: map[string]turnData{}}}
+	if p.Title == "" {
+		p.Title = b.Experiment.Name
+	}
+	for _, text := range strings.Split(strings.ReplaceAll(b.Experiment.Description, "\r\n", "\n"), "\n\n") {
+		if text = strings.TrimSpace(text); text != "" {
+			p.Paragraphs = append(p.Paragraphs, text)
+		}
+	}
+	for i := range b.Models {
+		p.model(i)
+	}
+	p.compare()
+	p.pairs()
+	p.facts()
+	return p
+}
+
+// tonesCSS declares every tone as a variable, light and dark, and the classes that SVG uses.
+func tonesCSS() string {
+	var names []string
+	for t := range hues {
+		names = append(names, string(t))
+	}
+	slices.Sort(names)
+	var light, dark, classes strings.Builder
+	for _, n := range names {
+		h := hues[tone(n)]
+		fmt.Fprintf(&light, "--%s:%s;", n, h.light)
+		fmt.Fprintf(&dark, "--%s:%s;", n, h.dark)
+		fmt.Fprintf(&classes, "svg .f-%[1]s{fill:var(--%[1]s)}svg .k-%[1]s{stroke:var(--%[1]s)}", n)
+	}
+	return ":root{" + light.String() + "}@media (prefers-color-scheme:dark){:root{" + dark.String() + "}}" + classes.String() + "\n"
+}
+
+// entries finds a model's results of a metric and subset, one per scale in declaration order; absent ones have a nil result.
+func (p *page) entries(m *Model, metric string, subset analyze.Subset) []Entry {
+	out := make([]Entry, len(m.Scales))
+	for i, s := range m.Scales {
+		out[i] = Entry{Model: m.Name, Scale: s.Name}
+		for _, e := range p.Results {
+			if e.Model == m.Name && e.Scale == s.Name && e.Result != nil && e.Result.Metric == metric && e.Result.Subset == subset {
+				out[i] = e
+				break
+			}
+		}
+	}
+	return out
+}
+
+func anyResult(entries []Entry) *analyze.Result {
+	for _, e := range entries {
+		if e.Result != nil {
+			return e.Result
+		}
+	}
+	return nil
+}
+
+func marks(m *Model) []ScaleMark {
+	out := make([]ScaleMark, len(m.Scales))
+	for i, s := range m.Scales {
+		out[i] = ScaleMark{s.Name, s.Samples, i}
+	}
+	return out
+}
+
+// scale sets the entries beside their scales' marks.
+func scaledBy(m *Model, entries []Entry) []scaled {
+	out := make([]scaled, len(entries))
+	for i, mark := range marks(m) {
+		out[i] = scaled{mark, entries[i].Result}
+	}
+	return out
+}
+
+// sources says where a figure's numbers come from.
+func sources(entries ...Entry) sourcesView {
+	var v sourcesView
+	for _, e := range entries {
+		if e.Result == nil {
+			continue
+		}
+		if v.About == "" {
+			v.About = e.Result.About
+			switch {
+			case e.Result.Curve != nil:
+				v.Method = e.Result.Curve.Method
+			case e.Result.Table != nil:
+				v.Method = e.Result.Table.Method
+			}
+		}
+		what := e.Scale
+		if what == "" {
+			what = "across scales"
+		}
+		v.Entries = append(v.Entries, sourceView{what + ": " + e.Result.Metric + ", " + subsetName(e.Result.Subset), e.Digest, e.Action})
+		for _, n := range e.Result.Notes {
+			if e.Scale != "" {
+				n = e.Scale + ": " + n
+			}
+			if len(v.Notes) < 24 {
+				v.Notes = append(v.Notes, n)
+			}
+		}
+	}
+	return v
+}
+
+// slug makes an id of a name: ASCII letters and digits stay, the rest is written as its code points.
+func slug(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		switch {
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '-', r == '_':
+			b.WriteRune(r)
+		default:
+			fmt.Fprintf(&b, "_%x_", r)
+		}
+	}
+	return b.String()
+}
+
+// focus is the block that still figures and the summary use.
+func (p *page) focus(m *Model) int {
+	if len(m.Layers) == 0 {
+		return max(0, m.Focus)
+	}
+	if slices.Contains(m.Layers, m.Focus) {
+		return m.Focus
+	}
+	// What the released rule recommends for the last scale that has a recommendation, else the block at 70 % of the depth.
+	rec := p.entries(m, "recommended-block", analyze.AllPairs)
+	for i := len(rec) - 1; i >= 0; i-- {
+		if r := rec[i].Result; r != nil && r.Table != nil && len(r.Table.Rows) > 0 && len(r.Table.Rows[0].Cells) > 0 {
+			if v := r.Table.Rows[0].Cells[0].Value; v != nil && slices.Contains(m.Layers, int(*v)) {
+				return int(*v)
+			}
+		}
+	}
+	want := .7 * float64(m.Blocks-1)
+	best := m.Layers[0]
+	for _, l := range m.Layers {
+		if abs(float64(l)-want) < abs(float64(best)-want) {
+			best = l
+		}
+	}
+	return best
+}
+
+func abs(v float64) float64 { return max(v, -v) }
+
+// facts are the line under the title, and the warnings a reader must see first.
+func (p *page) facts() {
+	scales := 0
+	for _, m := range p.Bundle.Models {
+		scales += len(m.Scales)
+	}
+	p.Facts = append(p.Facts, plural(len(p.Bundle.Models), "model"), plural(scales, "checkpoint"), plural(len(p.Bundle.Pairs), "swap pair"))
+	if p.Provenance.Finished != "" {
+		p.Facts = append(p.Facts, p.Provenance.Finished)
+	}
+	for _, m := range p.Bundle.Models {
+		for _, s := range m.Scales {
+			if s.Failure != "" {
+				p.Warnings = append(p.Warnings, fmt.Sprintf("%s, %s has no numbers: %s", m.Name, s.Name, s.Failure))
+			}
+		}
+	}
+	if n := len(p.Bundle.Failures); n > 0 {
+		p.Warnings = append(p.Warnings, fmt.Sprintf("%s: see “What was left out”.", plural(n, "node")+" failed"))
+	}
+	if p.Provenance.Interrupted {
+		p.Warnings = append(p.Warnings, "The run was interrupted: what is here is complete, but not everything is here.")
+	}
+	p.FailuresAll, p.Failures = len(p.Bundle.Failures), p.Bundle.Failures
+	if len(p.Failures) > failuresShown {
+		p.Failures = p.Failures[:failuresShown]
+	}
+	p.LostAll = max(p.Bundle.Data.LostTotal, len(p.Bundle.Data.Lost))
+	for _, n := range p.Provenance.Nodes {
+		p.Hits, p.Ran, p.Failed = p.Hits+n.Hit, p.Ran+n.Ran, p.Failed+n.Failed
+	}
+}
+
+// LostShown are the rows listed.
+func (p *page) LostShown() []Lost {
+	if len(p.Bundle.Data.Lost) > lostShown {
+		return p.Bundle.Data.Lost[:lostShown]
+	}
+	return p.Bundle.Data.Lost
+}
+
+func plural(n int, word string) string {
+	if n == 1 {
+		return "1 " + word
+	}
+	return fmt.Sprintf("%d %ss", n, word)
+}
+
+// Seconds writes a duration.
+func (p *page) Seconds(s float64) string {
+	switch {
+	case s >= 7200:
+		return fmt.Sprintf("%.1f h", s/3600)
+	case s >= 120:
+		return fmt.Sprintf("%.1f min", s/60)
+	}
+	return fmt.Sprintf("%.1f s", s)
+}
+
+// Samples writes a scale's training samples.
+func (p *page) Samples(n int64) string { return samples(n) }
+
+// Million writes a count of parameters.
+func (p *page) Million(n int64) string {
+	switch {
+	case n <= 0:
+		return ""
+	case n >= 1e9:
+		return fmt.Sprintf("%.2f B", float64(n)/1e9)
+	}
+	return fmt.Sprintf("%.2f M", float64(n)/1e6)
 }

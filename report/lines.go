@@ -57,6 +57,7 @@ type legendKey struct {
 	kind  marker
 	dash  []float64
 	band  bool // a swatch of a band
+	dot   bool // a marker without a line
 	faded bool
 }
 
@@ -115,9 +116,9 @@ func (f *lineFigure) blocks() (lo, hi int) {
 type frame struct{ x, y, w, h float64 }
 
 const (
-	titleSize = 15
-	textSize  = 11.5
-	tickSize  = 10.5
+	titleSize = 16
+	textSize  = 12.5
+	tickSize  = 11.5
 )
 
 // head draws title and subtitle, and returns the y below them.
@@ -187,8 +188,13 @@ func (s *scene) legend(keys []legendKey, x, y, w float64) float64 {
 		case k.band:
 			s.add(rect{style{fill: t, alpha: .28}, cx, y - 9, 20, 10})
 		default:
-			s.add(polyline{style{stroke: t, width: 2, dash: k.dash, alpha: alpha}, []xy{{cx, y - 4}, {cx + 20, y - 4}}})
-			s.add(dots{markStyle(k.kind, t, alpha), k.kind, 3.2, []xy{{cx + 10, y - 4}}})
+			at := cx + 10
+			if k.dot {
+				at = cx + 17
+			} else {
+				s.add(polyline{style{stroke: t, width: 2, dash: k.dash, alpha: alpha}, []xy{{cx, y - 4}, {cx + 20, y - 4}}})
+			}
+			s.add(dots{markStyle(k.kind, t, alpha), k.kind, 3.2, []xy{{at, y - 4}}})
 		}
 		tt := toneInk
 		if k.faded {
@@ -329,9 +335,9 @@ func (f *lineFigure) panel(s *scene, p linePanel, fr frame, axis span, b0, b1 in
 		if p.faded {
 			t = toneSoft
 		}
-		s.add(label{text: p.title, x: fr.x, y: fr.y - 7, size: 12.5, tone: t, bold: true})
+		s.add(label{text: p.title, x: fr.x, y: fr.y - 7, size: 13.5, tone: t, bold: true})
 		if p.note != "" {
-			s.text(cut(p.note, fr.w-textWidth(p.title, 12.5)-14, tickSize), fr.x+fr.w, fr.y-7, tickSize, end, toneSoft)
+			s.text(cut(p.note, fr.w-textWidth(p.title, 13.5)-14, tickSize), fr.x+fr.w, fr.y-7, tickSize, end, toneSoft)
 		}
 	}
 	if len(p.null) > 0 {

@@ -86,7 +86,7 @@ func keyTone(key string) tone {
 	if _, ok := hues[tone(key)]; ok && len(key) > 2 {
 		return tone(key)
 	}
-	named := []string{"vd-ei", "vd-ei-paper", "vd", "hd", "hv"}
+	named := []string{"vd-ei", "vd-ei-paper", "hd-ei", "hv-ei", "vd-ei-balanced"}
 	if i := slices.Index(named, key); i >= 0 {
 		return tone([]byte{'q', byte('0' + i)})
 	}

@@ -8,6 +8,8 @@ import (
 	"image/draw"
 	"image/png"
 	"math"
+	"slices"
+	"sync"
 
 	"github.com/golang/freetype/truetype"
 	chart "github.com/wcharczuk/go-chart/v2"
@@ -28,84 +30,121 @@ var face = func() *truetype.Font {
 
 // textWidth is the width of a text at a size in scene units.
 func textWidth(text string, size float64) float64 {
-	units := 0.0
-	em := float64(face.FUnitsPerEm())
+	em := 0.0
 	for _, r := range text {
-		units += float64(face.HMetric(1<<16, face.Index(r)).AdvanceWidth) / (1 << 16)
+		em += float64(face.HMetric(1<<16, face.Index(r)).AdvanceWidth) / (1 << 16)
 	}
-	_ = em
-	return units * size
+	return em * size
 }
 
 // PNG draws the scene.
 func (s *scene) png() ([]byte, error) {
 	w, h := int(math.Ceil(s.w*density)), int(math.Ceil(s.h*density))
-	img := image.NewRGBA(image.Rect(0, 0, w, h))
+	sheet := sheets.Get().(*canvas)
+	defer sheets.Put(sheet)
+	img := sheet.rgba(w, h)
 	draw.Draw(img, img.Bounds(), image.NewUniform(color.White), image.Point{}, draw.Src)
 	gc, err := drawing.NewRasterGraphicContext(img)
 	if err != nil {
 		return nil, fmt.Errorf("draw %s: %w", s.title, err)
 	}
 	gc.SetFont(face)
-	gc.SetDPI(72)
+	gc.SetDPI(64) // this package scales by size × DPI in 26.6 fixed point, so that 64 makes a size of 1 one pixel
 	p := painter{gc}
 	for _, item := range s.items {
 		p.paint(item)
 	}
-	return encode(img)
+	return sheet.encode(img)
 }
 
-// encode writes the image with a palette where 256 colours hold it, which most figures do: a third of the bytes and of the time.
-func encode(img *image.RGBA) ([]byte, error) {
+// A canvas is memory that figures of similar size share one after another.
+type canvas struct {
+	pix     []uint8
+	indexed []uint8
+	colour  []int32
+}
+
+var sheets = sync.Pool{New: func() any { return new(canvas) }}
+
+func (c *canvas) rgba(w, h int) *image.RGBA {
+	c.pix = slices.Grow(c.pix[:0], 4*w*h)[:4*w*h]
+	return &image.RGBA{Pix: c.pix, Stride: 4 * w, Rect: image.Rect(0, 0, w, h)}
+}
+
+// encode writes the image with a palette: a quarter of the bytes to filter and compress. Flat colours are exact; of the
+// blends along edges, the rarest take the nearest colour of the palette.
+func (c *canvas) encode(img *image.RGBA) ([]byte, error) {
+	size := len(img.Pix) / 4
+	c.indexed, c.colour = slices.Grow(c.indexed[:0], size)[:size], slices.Grow(c.colour[:0], size)[:size]
+	out := &image.Paletted{Pix: c.indexed, Stride: img.Stride / 4, Rect: img.Rect}
+	var colours []uint32 // distinct, in order of first appearance
+	var counts []int
+	seen := make(map[uint32]int32, 4096)
+	index := c.colour // into colours
+	last, lastIndex := uint32(1<<31), int32(0)
+	for i, o := 0, 0; i < len(img.Pix); i, o = i+4, o+1 {
+		c := uint32(img.Pix[i])<<16 | uint32(img.Pix[i+1])<<8 | uint32(img.Pix[i+2])
+		if c != last {
+			k, ok := seen[c]
+			if !ok {
+				k = int32(len(colours))
+				seen[c] = k
+				colours, counts = append(colours, c), append(counts, 0)
+			}
+			last, lastIndex = c, k
+		}
+		counts[lastIndex]++
+		index[o] = lastIndex
+	}
+	place := nearest(colours, counts, &out.Palette)
+	for o, k := range index {
+		out.Pix[o] = place[k]
+	}
 	var buf bytes.Buffer
 	enc := png.Encoder{CompressionLevel: png.BestSpeed}
-	if p := paletted(img); p != nil {
-		enc.CompressionLevel = png.DefaultCompression
-		if err := enc.Encode(&buf, p); err != nil {
-			return nil, err
-		}
-		return buf.Bytes(), nil
-	}
-	if err := enc.Encode(&buf, img); err != nil {
+	if err := enc.Encode(&buf, out); err != nil {
 		return nil, err
 	}
 	return buf.Bytes(), nil
 }
 
-// paletted indexes the image's colours, rounded to 5 bits where antialiasing makes more than a palette holds; nil if even those are too many.
-func paletted(img *image.RGBA) *image.Paletted {
-	for _, mask := range []uint32{0xffffff, 0xfcfcfc, 0xf8f8f8} {
-		index := make(map[uint32]uint8, 256)
-		var palette color.Palette
-		out := image.NewPaletted(img.Bounds(), nil)
-		last, lastIndex := uint32(1<<31), uint8(0)
-		full := false
-		for i, o := 0, 0; i < len(img.Pix); i, o = i+4, o+1 {
-			c := (uint32(img.Pix[i])<<16 | uint32(img.Pix[i+1])<<8 | uint32(img.Pix[i+2]))
-			if c != 0xffffff {
-				c &= mask
-			}
-			if c != last {
-				k, ok := index[c]
-				if !ok {
-					if len(palette) == 256 {
-						full = true
-						break
-					}
-					k = uint8(len(palette))
-					index[c] = k
-					palette = append(palette, color.RGBA{uint8(c >> 16), uint8(c >> 8), uint8(c), 255})
-				}
-				last, lastIndex = c, k
-			}
-			out.Pix[o] = lastIndex
-		}
-		if !full {
-			out.Palette = palette
-			return out
-		}
+// nearest fills the palette with the 256 most frequent colours and gives every colour its place there.
+func nearest(colours []uint32, counts []int, palette *color.Palette) []uint8 {
+	order := make([]int, len(colours))
+	for i := range order {
+		order[i] = i
 	}
-	return nil
+	slices.SortStableFunc(order, func(a, b int) int { return counts[b] - counts[a] })
+	kept := order[:min(256, len(order))]
+	for _, k := range kept {
+		c := colours[k]
+		*palette = append(*palette, color.RGBA{uint8(c >> 16), uint8(c >> 8), uint8(c), 255})
+	}
+	place := make([]uint8, len(colours))
+	for p, k := range kept {
+		place[k] = uint8(p)
+	}
+	// Rare blends that differ in the last three bits only share their neighbour.
+	bucket := make(map[uint32]uint8, 1024)
+	for _, k := range order[len(kept):] {
+		c := colours[k]
+		key := c & 0xf8f8f8
+		p, ok := bucket[key]
+		if !ok {
+			best := 1 << 30
+			r, g, b := int(c>>16), int(c>>8&255), int(c&255)
+			for q, j := range kept {
+				o := colours[j]
+				dr, dg, db := r-int(o>>16), g-int(o>>8&255), b-int(o&255)
+				if d := dr*dr + dg*dg + db*db; d < best {
+					best, p = d, uint8(q)
+				}
+			}
+			bucket[key] = p
+		}
+		place[k] = p
+	}
+	return place
 }
 
 // A painter walks a scene's shapes.

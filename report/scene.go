@@ -54,11 +54,13 @@ type (
 		bold   bool
 		turned bool // reads upwards
 	}
+	// group opens a group of shapes that the page's script finds by its attribute; it ends at groupEnd. SVG only.
+	group    struct{ attr string }
+	groupEnd struct{}
 	// hit is a place that tells something when pointed at or focused. SVG only.
 	hit struct {
 		x, y, w, h float64
 		tip        string
-		key        string // data-k, for the page's script
 	}
 )
 
@@ -119,6 +121,8 @@ func (s *scene) place(o *scene, dx, dy float64) {
 			s.add(v)
 		case hit:
 			v.x, v.y = v.x+dx, v.y+dy
+			s.add(v)
+		default:
 			s.add(v)
 		}
 	}

@@ -107,13 +107,11 @@ func (w svgWriter) write(item any) {
 	case label:
 		w.label(v)
 	case hit:
-		// Focus goes from figure to figure by the keyboard, not through hundreds of places: the page's script
-		// lets arrow keys walk them.
-		key := ""
-		if v.key != "" {
-			key = ` data-k="` + html.EscapeString(v.key) + `"`
-		}
-		fmt.Fprintf(b, `<rect class="h" x="%s" y="%s" width="%s" height="%s"%s><title>%s</title></rect>`, num(v.x), num(v.y), num(v.w), num(v.h), key, html.EscapeString(v.tip))
+		fmt.Fprintf(b, `<rect class="h" x="%s" y="%s" width="%s" height="%s"><title>%s</title></rect>`, num(v.x), num(v.y), num(v.w), num(v.h), html.EscapeString(v.tip))
+	case group:
+		b.WriteString("<g " + v.attr + ">")
+	case groupEnd:
+		b.WriteString("</g>")
 	}
 }
 
@@ -130,9 +128,7 @@ func (w svgWriter) dots(d dots) {
 		case disc, ring:
 			fmt.Fprintf(&path, "M%s %sh0", num(p.x), num(p.y))
 		case cross:
-			r := num(d.r)
 			fmt.Fprintf(&path, "M%s %sl%s %sm0 -%sl-%s %s", num(p.x-d.r), num(p.y-d.r), num(2*d.r), num(2*d.r), num(2*d.r), num(2*d.r), num(2*d.r))
-			_ = r
 		default:
 			path.WriteString(svgPath(corners(d.kind, p.x, p.y, d.r), true))
 		}

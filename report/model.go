@@ -1,0 +1,549 @@
+package report
+
+import (
+	"fmt"
+	"html/template"
+	"math"
+	"slices"
+	"strings"
+
+	"swaprun/analyze"
+)
+
+// The page's part about one model.
+
+// shownElsewhere are the metrics with a place of their own in a model's part; all others are drawn by shape under
+// “Further measurements”.
+var shownElsewhere = []string{MetricCoherence, MetricWithinCat, MetricVDEI, MetricAlignment, MetricSimilarity, MetricPredStats, MetricValidity, MetricPCA}
+
+// subsetsShown are those with numbers of their own. The third, all_with_validity, is all pairs with unreliable categories
+// marked, which the page always does.
+var subsetsShown = []analyze.Subset{analyze.AllPairs, analyze.BothCorrect}
+
+func (p *page) model(i int) {
+	m := &p.Bundle.Models[i]
+	v := modelView{ID: "m-" + slug(m.Name), Name: m.Title, Focus: p.focus(m), Scales: m.Scales}
+	if v.Name == "" {
+		v.Name = m.Name
+	}
+	v.Facts = strings.Join(compactText(m.Family, plural(m.Blocks, "block"), fmt.Sprintf("width %d", m.Width), plural(len(m.Scales), "checkpoint")), " · ")
+	for _, s := range m.Scales {
+		if s.Failure != "" {
+			v.Failed = append(v.Failed, s)
+		}
+	}
+	w := &modelWriter{page: p, m: m, v: &v}
+	w.summary()
+	w.directions()
+	w.entanglement()
+	w.accuracy()
+	w.clouds()
+	w.together()
+	w.further()
+	p.Models = append(p.Models, v)
+}
+
+type modelWriter struct {
+	page *page
+	m    *Model
+	v    *modelView
+}
+
+func (w *modelWriter) id(parts ...string) string {
+	for i, s := range parts {
+		parts[i] = slug(s)
+	}
+	return w.v.ID + "-" + strings.Join(parts, "-")
+}
+
+// figure finishes a line figure.
+func (w *modelWriter) figure(f *lineFigure, id string, src sourcesView, numbers bool) figureView {
+	width, height := 330.0, 250.0
+	switch {
+	case len(f.panels) == 1:
+		width, height = 700, 280
+	case len(f.panels) == 2 || len(f.panels) == 4:
+		width = 430
+	}
+	f.compact = true
+	s := f.scene(width, height)
+	v := figureView{ID: id, Title: f.title, Caption: f.subtitle, SVG: template.HTML(s.svg(id)), Sources: src}
+	if numbers {
+		v.Numbers = f.numbers()
+	}
+	return v
+}
+
+// numbers is the figure as a table: a row per place, a column per line.
+func (f *lineFigure) numbers() *tableView {
+	t := &tableView{Caption: "value [95 % interval]"}
+	type column struct {
+		at map[int]string
+	}
+	var columns []column
+	var places []int
+	for _, p := range f.panels {
+		for _, l := range p.lines {
+			name := l.key
+			if p.title != "" && p.title != l.key {
+				name = p.title + ", " + l.key
+			}
+			if n := counts(l.points); n != "" {
+				name += " (" + n + ")"
+			}
+			t.Columns = append(t.Columns, name)
+			c := column{map[int]string{}}
+			for _, q := range l.points {
+				if !slices.Contains(places, int(q.x)) {
+					places = append(places, int(q.x))
+				}
+				c.at[int(q.x)] = interval(q.y, q.lo, q.hi)
+			}
+			columns = append(columns, c)
+		}
+	}
+	slices.Sort(places)
+	for _, x := range places {
+		row := rowView{Head: f.place(x)}
+		for _, c := range columns {
+			row.Cells = append(row.Cells, c.at[x])
+		}
+		t.Rows = append(t.Rows, row)
+	}
+	head := "block"
+	if f.xLabels != nil {
+		head = "scale"
+	}
+	t.Columns = append([]string{head}, t.Columns...)
+	return t
+}
+
+// curves draws a metric's curves over all scales, one tab per subset.
+func (w *modelWriter) curves(metric string, keys []string, name string) []tabView {
+	var tabs []tabView
+	var limits []*analyze.Result
+	for _, subset := range subsetsShown {
+		for _, e := range w.page.entries(w.m, metric, subset) {
+			limits = append(limits, pick(e.Result, keys))
+		}
+	}
+	for _, subset := range subsetsShown {
+		entries := w.page.entries(w.m, metric, subset)
+		picked := scaledBy(w.m, entries)
+		for i := range picked {
+			picked[i].r = pick(picked[i].r, keys)
+		}
+		f := scalesFigure(picked, w.v.Name, subset, sharedLimits(limits...))
+		if f == nil {
+			continue
+		}
+		id := w.id(metric, name, string(subset))
+		tabs = append(tabs, tabView{ID: "tab-" + id, Group: w.id(metric, name), Name: subsetName(subset), Checked: len(tabs) == 0,
+			Figures: []figureView{w.figure(f, id, sources(entries...), true)}})
+	}
+	return tabs
+}
+
+// pick keeps the given lines of a curve; nil keeps all.
+func pick(r *analyze.Result, keys []string) *analyze.Result {
+	if r == nil || r.Curve == nil || keys == nil {
+		return r
+	}
+	out, curve := *r, *r.Curve
+	curve.Lines = nil
+	for _, key := range keys {
+		if l, ok := findLine(r.Curve.Lines, key); ok {
+			curve.Lines = append(curve.Lines, l)
+		}
+	}
+	out.Curve = &curve
+	return &out
+}
+
+// others are a curve's keys beyond the given ones.
+func others(r *analyze.Result, keys []string) []string {
+	out := []string{}
+	if r != nil && r.Curve != nil {
+		for _, l := range r.Curve.Lines {
+			if !slices.Contains(keys, l.Key) {
+				out = append(out, l.Key)
+			}
+		}
+	}
+	return out
+}
+
+func (w *modelWriter) directions() {
+	s := sectionView{ID: w.id("directions"), Title: "Is there a direction for each axis?",
+		Lede: "Every pair is asked twice with its two objects swapped. If the model keeps a relation as a direction, swapping moves its state along that direction in every scene. " +
+			"Coherence is the mean cosine between those movements, signs aligned: 0 means no common direction, 1 the same movement every time. Grey: where it would lie by chance."}
+	s.Tabs = w.curves(MetricCoherence, nil, "")
+	within := w.curves(MetricWithinCat, nil, "")
+	for _, t := range within {
+		s.More = append(s.More, t.Figures...)
+	}
+	s.MoreTitle = "The same within each category"
+	if len(s.Tabs) > 0 || len(s.More) > 0 {
+		w.v.Sections = append(w.v.Sections, s)
+	}
+}
+
+// leadVDEI are the forms of entanglement shown first.
+var leadVDEI = []string{VDEIReleased, "vd-ei-balanced", "hd-ei", "hv-ei"}
+
+func (w *modelWriter) entanglement() {
+	s := sectionView{ID: w.id("entanglement"), Title: "Do vertical and distance share a direction?",
+		Lede: "The cosine between the mean directions of two axes: 0 means the model keeps them apart, 1 that it moves the same way for “above” as for “far”. " +
+			"Horizontal is the control. Where consistent and counter scenes are known, the balanced form weighs them equally, so that the pictures' own habits cannot make the number."}
+	s.Tabs = w.curves(MetricVDEI, leadVDEI, "")
+	if r := anyResult(w.page.entries(w.m, MetricVDEI, analyze.AllPairs)); r != nil {
+		if keys := others(r, leadVDEI); len(keys) > 0 {
+			for _, t := range w.curves(MetricVDEI, keys, "more") {
+				s.More = append(s.More, t.Figures...)
+			}
+		}
+	}
+	s.MoreTitle = "Further forms of the index"
+	for _, t := range w.curves(MetricAlignment, nil, "")[:] {
+		s.Figures = append(s.Figures, t.Figures...)
+	}
+	s.Heat = w.heat()
+	if len(s.Tabs) > 0 || len(s.Figures) > 0 || s.Heat != nil {
+		w.v.Sections = append(w.v.Sections, s)
+	}
+}
+
+// heat is a row of matrices, one per scale, at the focus block; the page's script moves them through the blocks.
+func (w *modelWriter) heat() *heatView {
+	entries := w.page.entries(w.m, MetricSimilarity, analyze.AllPairs)
+	first := anyResult(entries)
+	if first == nil || len(first.Grids) == 0 {
+		return nil
+	}
+	h := &heatView{Key: w.id("heat"), Block: w.v.Focus, Sources: sources(entries...)}
+	data := heatData{}
+	for _, g := range first.Grids {
+		data.Blocks = append(data.Blocks, g.Block)
+	}
+	h.Max = len(data.Blocks) - 1
+	if h.Start = slices.Index(data.Blocks, w.v.Focus); h.Start < 0 {
+		h.Start, h.Block = h.Max, data.Blocks[h.Max]
+	}
+	faded := w.validity()
+	for i, e := range entries {
+		if e.Result == nil {
+			continue
+		}
+		var values [][]*int
+		for _, b := range data.Blocks {
+			values = append(values, thousandths(e.Result, b))
+		}
+		data.Values = append(data.Values, values)
+		for _, g := range e.Result.Grids {
+			if g.Block == h.Block {
+				s := (&heatFigure{title: fmt.Sprintf("%s, %s: similarity of mean deltas at block %d", w.v.Name, e.Scale, h.Block), subtitle: e.Scale,
+					grid: g, faded: faded[i], cell: 38, compact: true, name: e.Scale}).scene()
+				h.Maps = append(h.Maps, template.HTML(s.svg(w.id("heat", e.Scale))))
+			}
+		}
+	}
+	if len(h.Maps) == 0 {
+		return nil
+	}
+	h.Caption = "Cosine between the mean deltas of every two categories. Blue −1, red +1. Opposites of one axis should be blue; a red patch between above and far is the entanglement. Hatched: a category answered right less than half the time."
+	w.page.Data.Heat[h.Key] = data
+	return h
+}
+
+func thousandths(r *analyze.Result, block int) []*int {
+	for _, g := range r.Grids {
+		if g.Block != block {
+			continue
+		}
+		var out []*int
+		for _, row := range g.Cells {
+			for _, e := range row {
+				v := val(e.Value)
+				if math.IsNaN(v) {
+					out = append(out, nil)
+					continue
+				}
+				k := int(math.Round(1000 * v))
+				out = append(out, &k)
+			}
+		}
+		return out
+	}
+	return nil
+}
+
+// validity is the set of unreliable keys of each scale.
+func (w *modelWriter) validity() []map[string]bool {
+	var out []map[string]bool
+	for _, e := range w.page.entries(w.m, MetricValidity, analyze.AllPairs) {
+		out = append(out, unreliable(e.Result))
+	}
+	return out
+}
+
+func (w *modelWriter) accuracy() {
+	entries := w.page.entries(w.m, MetricPredStats, analyze.AllPairs)
+	f := accuracyFigure(scaledBy(w.m, entries), w.v.Name)
+	if f == nil {
+		return
+	}
+	f.compact = true
+	s := sectionView{ID: w.id("accuracy"), Title: "Does it answer right?",
+		Lede: "A direction inside the model is one thing, a right answer another. A model that always gives the same answer gets one question of each pair right and the other wrong: so look at “both right”."}
+	id := w.id("accuracy", "bars")
+	view := figureView{ID: id, Title: f.title, Caption: f.subtitle, SVG: template.HTML(f.scene(330, 230).svg(id)), Sources: sources(entries...)}
+	s.Figures = append(s.Figures, view)
+	if t := trajectoryFigure(scaledBy(w.m, entries), w.v.Name); t != nil && len(t.xLabels) > 1 {
+		s.More = append(s.More, w.figure(t, w.id("accuracy", "trajectory"), sources(entries...), true))
+	}
+	valid := w.page.entries(w.m, MetricValidity, analyze.AllPairs)
+	if t := resultTable(valid, "Accuracy by category; a category is unreliable if either question is answered right less than half the time"); t != nil {
+		s.Tables = append(s.Tables, *t)
+	}
+	s.MoreTitle = "Accuracy over scales"
+	w.v.Sections = append(w.v.Sections, s)
+}
+
+// cloudMarks bounds the points of a scatter figure in the page.
+const cloudMarks = 360
+
+func (w *modelWriter) clouds() {
+	entries := w.page.entries(w.m, MetricPCA, analyze.AllPairs)
+	if anyResult(entries) == nil {
+		return
+	}
+	s := sectionView{ID: w.id("clouds"), Title: "What the states look like", MoreTitle: "",
+		Lede: fmt.Sprintf("Principal components at block %d. Left: the states of both questions. Middle and right: the deltas, coloured by axis and by category. Separate arms are separate directions; arms on top of one another are entanglement.", w.v.Focus)}
+	faded := w.validity()
+	for i, e := range entries {
+		if e.Result == nil {
+			continue
+		}
+		f := pcaFigure(e.Result, "Principal components", fmt.Sprintf("%s, %s · block %d · all pairs", w.v.Name, e.Scale, w.v.Focus), w.v.Focus, faded[i])
+		if f == nil {
+			continue
+		}
+		f.most = cloudMarks
+		sc := f.scene(270)
+		id := w.id("pca", e.Scale)
+		view := figureView{ID: id, Title: e.Scale, SVG: template.HTML(f.headless().scene(270).svg(id)), Caption: sc.desc, Sources: sources(e)}
+		s.Tabs = append(s.Tabs, tabView{ID: "tab-" + id, Group: w.id("pca"), Name: e.Scale, Figures: []figureView{view}})
+		if f3 := pca3DFigure(e.Result, "", "", w.v.Focus, faded[i]); f3 != nil {
+			key := w.id("turn", e.Scale)
+			w.page.Data.Turn[key] = turn(f3.panels[0].cloud, w.v.Name+", "+e.Scale)
+			s.Turns = append(s.Turns, turnView{key, e.Scale})
+		}
+	}
+	if len(s.Tabs) > 0 {
+		s.Tabs[len(s.Tabs)-1].Checked = true // the last scale has seen the most
+		w.v.Sections = append(w.v.Sections, s)
+	}
+}
+
+// headless keeps the legend but drops the title, which the page writes.
+func (f *cloudFigure) headless() *cloudFigure {
+	out := *f
+	out.title, out.subtitle = f.title, ""
+	out.untitled = true
+	return &out
+}
+
+// turn is a cloud for the script: coordinates as thousandths of half the longest axis.
+func turn(c analyze.Cloud, name string) turnData {
+	d := turnData{Name: name}
+	p := cloudPanel{cloud: c}
+	var mid [3]float64
+	half := 0.0
+	for k := range 3 {
+		d.Axes = append(d.Axes, axisTitle(c, k))
+		lo, hi := p.limits(k)
+		mid[k] = (lo + hi) / 2
+		half = math.Max(half, (hi-lo)/2)
+	}
+	for _, m := range thin(c.Points, cloudMarks) {
+		if len(m.At) < 3 {
+			continue
+		}
+		t := string(keyTone(m.Category))
+		i := slices.IndexFunc(d.Sets, func(s turnSet) bool { return s.Tone == t })
+		if i < 0 {
+			i = len(d.Sets)
+			d.Sets = append(d.Sets, turnSet{Tone: t})
+		}
+		for k := range 3 {
+			d.Sets[i].At = append(d.Sets[i].At, int(math.Round(1000*(m.At[k]-mid[k])/half)))
+		}
+	}
+	return d
+}
+
+func (w *modelWriter) together() {
+	acc := w.page.entries(w.m, MetricPredStats, analyze.AllPairs)
+	coh := w.page.entries(w.m, MetricCoherence, analyze.AllPairs)
+	align := w.page.entries(w.m, MetricAlignment, analyze.AllPairs)
+	f := ablationFigure(scaledBy(w.m, acc), scaledBy(w.m, coh), scaledBy(w.m, align), w.v.Name, analyze.AllPairs, w.v.Focus)
+	if f == nil || len(f.xLabels) < 2 || len(f.panels) < 2 {
+		return
+	}
+	s := sectionView{ID: w.id("together"), Title: "Behaviour and representation over scales",
+		Lede: "Does what the model says follow what it encodes? Both at one block, over the scales in order of declaration."}
+	src := sources(append(append(append([]Entry{}, acc...), coh...), align...)...)
+	src.About = ""
+	s.Figures = append(s.Figures, w.figure(f, w.id("together"), src, true))
+	w.v.Sections = append(w.v.Sections, s)
+}
+
+// further draws every other result by its shape.
+func (w *modelWriter) further() {
+	s := sectionView{ID: w.id("further"), Title: "Further measurements"}
+	var names []string
+	for _, e := range w.page.Results {
+		if e.Model == w.m.Name && e.Result != nil && !slices.Contains(shownElsewhere, e.Result.Metric) && !slices.Contains(names, e.Result.Metric) {
+			names = append(names, e.Result.Metric)
+		}
+	}
+	slices.Sort(names)
+	for _, metric := range names {
+		for _, subset := range subsetsShown {
+			entries := w.page.entries(w.m, metric, subset)
+			for _, e := range w.page.Results { // comparisons across this model's scales
+				if e.Model == w.m.Name && e.Scale == "" && e.Result != nil && e.Result.Metric == metric && e.Result.Subset == subset {
+					entries = append(entries, e)
+				}
+			}
+			s = w.byShape(s, metric, subset, entries)
+		}
+	}
+	s.MoreTitle = "Curves"
+	if len(s.Figures)+len(s.Tables)+len(s.More) > 0 {
+		w.v.Sections = append(w.v.Sections, s)
+	}
+}
+
+func (w *modelWriter) byShape(s sectionView, metric string, subset analyze.Subset, entries []Entry) sectionView {
+	r := anyResult(entries)
+	switch {
+	case r == nil:
+	case r.Curve != nil:
+		var results []scaled
+		for i, e := range entries {
+			mark := ScaleMark{Name: e.Scale, Order: i, Samples: -1}
+			if i < len(w.m.Scales) {
+				mark = marks(w.m)[i]
+			}
+			if e.Scale == "" {
+				mark.Name = "comparison"
+			}
+			results = append(results, scaled{mark, e.Result})
+		}
+		if f := scalesFigure(results, w.v.Name, subset, nil); f != nil {
+			s.More = append(s.More, w.figure(f, w.id(metric, string(subset)), sources(entries...), true))
+		}
+	case r.Table != nil:
+		if t := resultTable(entries, r.Title+" · "+subsetName(subset)); t != nil {
+			s.Tables = append(s.Tables, *t)
+		}
+	case len(r.Grids) > 0:
+		for _, e := range entries {
+			if e.Result == nil {
+				continue
+			}
+			g := e.Result.Grids[len(e.Result.Grids)-1]
+			for _, o := range e.Result.Grids {
+				if o.Block == w.v.Focus {
+					g = o
+				}
+			}
+			where := ""
+			if g.Block >= 0 {
+				where = fmt.Sprintf(" · block %d", g.Block)
+			}
+			cell := 44.0
+			if len(g.Cols) > 10 {
+				cell = 22
+			}
+			id := w.id(metric, string(subset), e.Scale)
+			f := &heatFigure{title: e.Result.Title, subtitle: e.Scale + " · " + subsetName(subset) + where + " · " + g.Unit, grid: g, cell: cell, untitled: true}
+			s.Figures = append(s.Figures, figureView{ID: id, Title: e.Result.Title, Caption: f.subtitle, SVG: template.HTML(f.scene().svg(id)), Sources: sources(e)})
+		}
+	}
+	return s
+}
+
+// resultTable sets table results of several scales under one another.
+func resultTable(entries []Entry, caption string) *tableView {
+	var t *tableView
+	for _, e := range entries {
+		if e.Result == nil || e.Result.Table == nil || len(e.Result.Table.Rows) == 0 {
+			continue
+		}
+		if t == nil {
+			src := sources(entries...)
+			t = &tableView{Caption: caption, Sources: &src, Columns: []string{""}}
+			for _, c := range e.Result.Table.Columns {
+				t.Columns = append(t.Columns, columnName(c))
+			}
+			t.Columns = append(t.Columns, "n")
+		}
+		share := strings.HasPrefix(e.Result.Table.Unit, "share")
+		for _, row := range e.Result.Table.Rows {
+			v := rowView{Head: strings.Join(compactText(e.Scale, keyName(row.Key)), ", "), Mark: row.Mark}
+			n := 0
+			for _, c := range row.Cells {
+				v.Cells = append(v.Cells, estimateText(c, share))
+				n = max(n, c.N)
+			}
+			for len(v.Cells) < len(t.Columns)-2 {
+				v.Cells = append(v.Cells, "")
+			}
+			v.Cells = append(v.Cells, fmt.Sprint(n))
+			if row.Mark != "" {
+				v.Head += " (" + row.Mark + ")"
+			}
+			t.Rows = append(t.Rows, v)
+		}
+	}
+	return t
+}
+
+func columnName(c string) string {
+	for _, a := range accuracyColumns {
+		if a.column == c {
+			return a.title
+		}
+	}
+	return keyName(c)
+}
+
+func estimateText(e analyze.Estimate, share bool) string {
+	v, lo, hi := val(e.Value), val(e.Low), val(e.High)
+	text := ""
+	switch {
+	case math.IsNaN(v):
+		return "–"
+	case share && !math.IsNaN(lo) && !math.IsNaN(hi):
+		text = fmt.Sprintf("%s [%s, %s]", percent(v), percent(lo), percent(hi))
+	case share:
+		text = percent(v)
+	case v == math.Trunc(v) && math.Abs(v) >= 1 && math.IsNaN(lo):
+		text = signed(fmt.Sprintf("%.0f", v))
+	default:
+		text = interval(v, lo, hi)
+	}
+	if e.Null != nil && e.Null.P != nil {
+		text += fmt.Sprintf(", p %s", pText(*e.Null.P))
+	}
+	return text
+}
+
+func pText(p float64) string {
+	if p < .001 {
+		return "< .001"
+	}
+	return fmt.Sprintf("= %.3f", p)
+}

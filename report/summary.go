@@ -1,0 +1,235 @@
+package report
+
+import (
+	"fmt"
+	"html/template"
+	"math"
+
+	"swaprun/analyze"
+)
+
+// The answer up front: what the numbers at one block say, in words and as one figure.
+
+// at is a line's estimate at a block of a result that may be absent.
+func at(r *analyze.Result, key string, block int) analyze.Estimate {
+	if r == nil || r.Curve == nil {
+		return analyze.Estimate{}
+	}
+	l, _ := findLine(r.Curve.Lines, key)
+	e, _ := pointAt(l, block)
+	return e
+}
+
+// summary draws the model's forest figure and writes its part of the answer.
+func (w *modelWriter) summary() {
+	b := w.v.Focus
+	coh := w.page.entries(w.m, MetricCoherence, analyze.AllPairs)
+	ei := w.page.entries(w.m, MetricVDEI, analyze.AllPairs)
+	acc := w.page.entries(w.m, MetricPredStats, analyze.AllPairs)
+	f := &forestFigure{title: fmt.Sprintf("%s at block %d", w.v.Name, b)}
+	coherence := forestPanel{title: "axis coherence", unit: "mean cosine", within: &[2]float64{-1, 1}, rule: nan}
+	entangled := forestPanel{title: "entanglement (VD-EI)", unit: "cosine: 0 apart, 1 the same", within: &[2]float64{-1, 1}, rule: nan}
+	right := forestPanel{title: "both answers right", unit: "share of pairs", percents: true, rule: nan}
+	last := -1
+	balanced := false
+	for i, s := range w.m.Scales {
+		if coh[i].Result == nil && ei[i].Result == nil && acc[i].Result == nil {
+			continue
+		}
+		last = i
+		f.rows = append(f.rows, s.Name)
+		var c, e, a []forestMark
+		for _, axis := range axisNames {
+			c = append(c, forestMark{axis, keyTone(axis), disc, at(coh[i].Result, axis, b)})
+			if r := acc[i].Result; r != nil && r.Table != nil {
+				a = append(a, forestMark{axis, keyTone(axis), disc, cellOf(r.Table, tableRow(r.Table, axis), "acc_both")})
+			}
+		}
+		for _, key := range []string{VDEIReleased, "vd-ei-balanced"} {
+			if v := at(ei[i].Result, key, b); v.Value != nil {
+				kind := disc
+				if key != VDEIReleased {
+					kind, balanced = diamond, true
+				}
+				e = append(e, forestMark{keyName(key), keyTone(key), kind, v})
+			}
+		}
+		coherence.marks, entangled.marks, right.marks = append(coherence.marks, c), append(entangled.marks, e), append(right.marks, a)
+	}
+	if last < 0 {
+		return
+	}
+	f.panels = []forestPanel{coherence, entangled, right}
+	for _, axis := range axisNames {
+		f.keys = append(f.keys, legendKey{text: axis, tone: keyTone(axis), dot: true})
+	}
+	f.keys = append(f.keys, legendKey{text: keyName(VDEIReleased), tone: keyTone(VDEIReleased), dot: true})
+	if balanced {
+		f.keys = append(f.keys, legendKey{text: keyName("vd-ei-balanced"), tone: keyTone("vd-ei-balanced"), kind: diamond, dot: true})
+	}
+	f.keys = append(f.keys, legendKey{text: "95 % of the null", tone: toneNull, band: true})
+	f.subtitle = w.words(coh, ei, acc, last)
+	id := w.id("summary")
+	w.v.Summary = figureView{ID: id, Title: fmt.Sprintf("All scales at block %d", b), Caption: "Markers are estimates, whiskers 95 % intervals; every panel has the same rows.",
+		SVG: template.HTML(f.scene(255).svg(id)), Sources: sources(append(append(append([]Entry{}, coh...), ei...), acc...)...)}
+	w.v.Summary.Sources.About = ""
+	w.page.Answers = append(w.page.Answers, template.HTML(fmt.Sprintf(`<b><a href="#%s">%s</a></b> %s`, w.v.ID, template.HTMLEscapeString(w.v.Name), template.HTMLEscapeString(f.subtitle))))
+}
+
+// words says what the last scale's numbers mean, with its numbers, and what changed since the first.
+func (w *modelWriter) words(coh, ei, acc []Entry, last int) string {
+	b := w.v.Focus
+	text := fmt.Sprintf("(%s, block %d): ", w.m.Scales[last].Name, b)
+	var shared, lacking []string
+	first := -1
+	for i := range coh {
+		if coh[i].Result != nil {
+			first = i
+			break
+		}
+	}
+	for _, axis := range axisNames {
+		e := at(coh[last].Result, axis, b)
+		if e.Value == nil {
+			continue
+		}
+		line := fmt.Sprintf("%s %s", axis, interval(val(e.Value), val(e.Low), val(e.High)))
+		if first >= 0 && first < last {
+			if was := at(coh[first].Result, axis, b); was.Value != nil {
+				line += fmt.Sprintf(" (%s: %s)", w.m.Scales[first].Name, short(*was.Value))
+			}
+		}
+		floor := 0.0
+		if e.Null != nil {
+			floor = e.Null.High
+		}
+		low := val(e.Low)
+		if math.IsNaN(low) {
+			low = *e.Value
+		}
+		if low > floor {
+			shared = append(shared, line)
+		} else {
+			lacking = append(lacking, line)
+		}
+	}
+	if len(shared) > 0 {
+		text += "swapping the objects moves the state along a direction of the axis more than chance would for " + listed(shared) + ". "
+	}
+	if len(lacking) > 0 {
+		text += "No direction beyond chance for " + listed(lacking) + ". "
+	}
+	if e := at(ei[last].Result, VDEIReleased, b); e.Value != nil {
+		text += fmt.Sprintf("Vertical and distance are %s: their directions have a cosine of %s", degree(e), interval(*e.Value, val(e.Low), val(e.High)))
+		if o := at(ei[last].Result, "vd-ei-balanced", b); o.Value != nil {
+			text += fmt.Sprintf(", %s with consistent and counter scenes balanced", interval(*o.Value, val(o.Low), val(o.High)))
+		}
+		if o := at(ei[last].Result, "hd-ei", b); o.Value != nil {
+			text += fmt.Sprintf("; the control, horizontal and distance, has %s", interval(*o.Value, val(o.Low), val(o.High)))
+		}
+		text += ". "
+	}
+	if r := acc[last].Result; r != nil && r.Table != nil {
+		var parts []string
+		for _, axis := range axisNames {
+			if e := cellOf(r.Table, tableRow(r.Table, axis), "acc_both"); e.Value != nil {
+				parts = append(parts, fmt.Sprintf("%s %s of %d", axis, percent(*e.Value), e.N))
+			}
+		}
+		if len(parts) > 0 {
+			text += "Both questions answered right: " + listed(parts) + "."
+		}
+	}
+	return text
+}
+
+// degree puts an entanglement into words. The page states these limits.
+func degree(e analyze.Estimate) string {
+	v, lo, hi := *e.Value, val(e.Low), val(e.High)
+	if !math.IsNaN(lo) && lo <= 0 && hi >= 0 {
+		return "not distinguishable from independent"
+	}
+	how := "strongly"
+	switch a := math.Abs(v); {
+	case a < .1:
+		how = "hardly"
+	case a < .3:
+		how = "weakly"
+	case a < .6:
+		how = "clearly"
+	}
+	if v < 0 {
+		return how + " entangled, in opposition"
+	}
+	return how + " entangled"
+}
+
+func listed(parts []string) string {
+	switch len(parts) {
+	case 0:
+		return ""
+	case 1:
+		return parts[0]
+	}
+	text := parts[0]
+	for _, p := range parts[1 : len(parts)-1] {
+		text += ", " + p
+	}
+	return text + " and " + parts[len(parts)-1]
+}
+
+// compare sets the models beside one another, each at its own block.
+func (p *page) compare() {
+	if len(p.Models) < 2 {
+		return
+	}
+	f := &forestFigure{title: "All models", subtitle: "Every model at its own block."}
+	panels := make([]forestPanel, 5)
+	for i, axis := range axisNames {
+		panels[i] = forestPanel{title: axis + " coherence", unit: "mean cosine", within: &[2]float64{-1, 1}, rule: nan}
+	}
+	panels[3] = forestPanel{title: "VD-EI", unit: "cosine", within: &[2]float64{-1, 1}, rule: nan}
+	panels[4] = forestPanel{title: "both right, distance", unit: "share of pairs", percents: true, rule: nan}
+	var used []Entry
+	for k := range p.Models {
+		m, v := &p.Bundle.Models[k], p.Models[k]
+		coh := p.entries(m, MetricCoherence, analyze.AllPairs)
+		ei := p.entries(m, MetricVDEI, analyze.AllPairs)
+		acc := p.entries(m, MetricPredStats, analyze.AllPairs)
+		for i, mark := range marks(m) {
+			if coh[i].Result == nil && ei[i].Result == nil {
+				continue
+			}
+			used = append(used, coh[i], ei[i], acc[i])
+			f.rows = append(f.rows, v.Name+" "+mark.Name)
+			one := func(e analyze.Estimate) []forestMark {
+				return []forestMark{{mark.Name, scaleTone(mark), scaleMarker(mark), e}}
+			}
+			for a, axis := range axisNames {
+				panels[a].marks = append(panels[a].marks, one(at(coh[i].Result, axis, v.Focus)))
+			}
+			panels[3].marks = append(panels[3].marks, one(at(ei[i].Result, VDEIReleased, v.Focus)))
+			var e analyze.Estimate
+			if r := acc[i].Result; r != nil && r.Table != nil {
+				e = cellOf(r.Table, tableRow(r.Table, "distance"), "acc_both")
+			}
+			panels[4].marks = append(panels[4].marks, one(e))
+		}
+	}
+	if len(f.rows) == 0 {
+		return
+	}
+	f.panels, f.tight = panels, true
+	src := sources(used...)
+	src.About = ""
+	p.Compare = append(p.Compare, figureView{ID: "compare-all", Title: "All models and scales", Caption: "Each model at its own block (" + p.blocks() + "). Markers are estimates, whiskers 95 % intervals, grey the null.",
+		SVG: template.HTML(f.scene(170).svg("compare-all")), Sources: src})
+}
+
+func (p *page) blocks() string {
+	var parts []string
+	for _, m := range p.Models {
+		parts = append(parts, fmt.Sprintf("%s: %d", m.Name, m.Focus))
+	}
+	return listed(parts)
+}
