@@ -107,8 +107,15 @@ func Head(g *Graph, norm *RMSNorm, out *Linear) {
 	g.Output("logits", logits)
 }
 
-// Perm returns the permutation that undoes order: order[Perm[i]] == i.
-func Perm(order []int64) []int64 {
+// WithZeroRow puts a row of zeros before x, [n, width]: what positions without a feature look up.
+func WithZeroRow(g *Graph, x onnx.Value) onnx.Value {
+	width := x.Dim(1).N
+	zero := g.Floats([]int64{1, width}, make([]float32, width))
+	return g.Concat(0, onnx.Sym("features"), zero, x)
+}
+
+// Inverse is the permutation that undoes order: order[Inverse(order)[i]] == i.
+func Inverse(order []int64) []int64 {
 	inverse := make([]int64, len(order))
 	for i, p := range order {
 		inverse[p] = int64(i)

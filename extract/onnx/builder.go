@@ -77,6 +77,9 @@ func (b *Builder) Name() string { return b.name }
 func (b *Builder) Inputs() []Value  { return b.inputs }
 func (b *Builder) Outputs() []Value { return b.outputs }
 
+// Nodes is the number of operators.
+func (b *Builder) Nodes() int { return len(b.nodes) }
+
 // Weights are the external constants, in order of first use.
 func (b *Builder) Weights() []Weight { return b.weights }
 

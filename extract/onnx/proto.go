@@ -4,9 +4,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"math"
-	"path/filepath"
 	"strconv"
-	"strings"
 
 	"google.golang.org/protobuf/encoding/protowire"
 )
@@ -18,19 +16,19 @@ const (
 	microsoftVersion = 1
 )
 
-// Model writes the graph as an ONNX ModelProto. Weights are located relative to folder, which must be an ancestor of
-// every weight's file.
-func (b *Builder) Model(folder string) ([]byte, error) {
+// Model writes the graph as an ONNX ModelProto. locate turns a weight's path into the location the model will say, which
+// onnxruntime takes relative to a folder it is told.
+func (b *Builder) Model(locate func(path string) (string, error)) ([]byte, error) {
 	locations := map[string]string{}
 	for _, w := range b.weights {
 		if _, ok := locations[w.Path]; ok {
 			continue
 		}
-		rel, err := filepath.Rel(folder, w.Path)
-		if err != nil || rel == ".." || strings.HasPrefix(rel, ".."+string(filepath.Separator)) {
-			return nil, fmt.Errorf("weight %s: %s is not below %s", w.Name, w.Path, folder)
+		location, err := locate(w.Path)
+		if err != nil {
+			return nil, fmt.Errorf("weight %s: %w", w.Name, err)
 		}
-		locations[w.Path] = filepath.ToSlash(rel)
+		locations[w.Path] = location
 	}
 	return b.marshal(func(w Weight) string { return locations[w.Path] }), nil
 }

@@ -1,0 +1,103 @@
+package extract
+
+import (
+	"swaprun/extract/family"
+	"swaprun/extract/ort"
+)
+
+// A cache holds keys and values of two rows: per block and kind [rows, kvHeads, capacity, headDim]. The text graph reads
+// and extends it in place; a row by itself, or all rows, can be lent.
+type cache struct {
+	info     family.Info
+	capacity int
+	data     [][]float32         // block by block: keys, values
+	held     [rows][]int64       // the tokens every row has been computed for
+	one      [rows][]*ort.Tensor // views of single rows
+	all      []*ort.Tensor
+}
+
+// reset empties the cache and makes room for capacity tokens a row. Memory is kept from one image to the next.
+func (c *cache) reset(info family.Info, capacity int) error {
+	c.held = [rows][]int64{}
+	if capacity == c.capacity && c.data != nil {
+		return nil
+	}
+	c.close()
+	c.info, c.capacity = info, capacity
+	size := info.KVHeads * capacity * info.HeadDim // of one row
+	if len(c.data) != 2*info.Blocks || cap(c.data[0]) < rows*size {
+		c.data = make([][]float32, 2*info.Blocks)
+	}
+	shape := func(n int64) []int64 {
+		return []int64{n, int64(info.KVHeads), int64(capacity), int64(info.HeadDim)}
+	}
+	for i := range c.data {
+		if cap(c.data[i]) < rows*size {
+			c.data[i] = make([]float32, rows*size)
+		}
+		c.data[i] = c.data[i][:rows*size]
+		t, err := ort.NewTensor(c.data[i], shape(rows)...)
+		if err != nil {
+			return err
+		}
+		c.all = append(c.all, t)
+		for r := range rows {
+			t, err := ort.NewTensor(c.data[i][r*size:(r+1)*size], shape(1)...)
+			if err != nil {
+				return err
+			}
+			c.one[r] = append(c.one[r], t)
+		}
+	}
+	return nil
+}
+
+func (c *cache) close() {
+	for _, t := range c.all {
+		t.Close()
+	}
+	c.all = nil
+	for r := range c.one {
+		for _, t := range c.one[r] {
+			t.Close()
+		}
+		c.one[r] = nil
+	}
+	c.capacity = 0
+}
+
+// views are the tensors of the whole cache, or of one row.
+func (c *cache) views(batch, row int) []*ort.Tensor {
+	if batch == rows {
+		return c.all
+	}
+	return c.one[row]
+}
+
+// share puts the longest beginning of ids that a row holds, at most limit tokens, into row r, and returns its length.
+func (c *cache) share(r int, ids []int64, limit int) int {
+	best, from := common(c.held[r], ids, limit), r
+	for other := range c.held {
+		if n := common(c.held[other], ids, limit); n > best {
+			best, from = n, other
+		}
+	}
+	if from != r {
+		d := c.info.HeadDim
+		for _, block := range c.data {
+			for h := range c.info.KVHeads {
+				src := block[((from*c.info.KVHeads)+h)*c.capacity*d:][:best*d]
+				copy(block[((r*c.info.KVHeads)+h)*c.capacity*d:], src)
+			}
+		}
+	}
+	return best
+}
+
+func common(a, b []int64, limit int) int {
+	n := 0
+	for n < limit && n < len(a) && n < len(b) && a[n] == b[n] {
+		n++
+	}
+	return n
+}
