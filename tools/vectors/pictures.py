@@ -95,8 +95,8 @@ def damaged():
         sos = b.rfind(b"\xff\xda") if n == 1 else b.find(b"\xff\xda")
         add(f"jpeg {n} cut in a scan", b[:sos + (len(b) - sos) // 2])
         add(f"jpeg {n} without EOI", b[:-2])
-        if n != 1:
-            add(f"jpeg {n} cut and ended", b[:sos + (len(b) - sos) // 2] + b"\xff\xd9")
+        for k, part in enumerate((0.3, 0.5, 0.9)):
+            add(f"jpeg {n} cut and ended {k}", b[:sos + int((len(b) - sos) * part)] + b"\xff\xd9")
         for k in range(6):
             d = bytearray(b)
             for _ in range(2):
@@ -110,6 +110,16 @@ def damaged():
     add("jpeg, SOI only", b"\xff\xd8\xff")
     add("empty", b"")
     add("text", b"not a picture")
+
+
+def smoothed():
+    """Progressive files that end after each of their scans: libjpeg estimates what is missing."""
+    for sampling, size in (("4:4:4", (40, 33)), ("4:2:0", (41, 70)), ("4:2:2", (9, 8))):
+        b = encoded(picture(*size, "RGB"), "JPEG", quality=60, progressive=True, subsampling=sampling)
+        starts = [i for i in range(len(b) - 1) if b[i] == 0xFF and b[i + 1] in (0xDA, 0xC4)]
+        for n, end in enumerate(i for i in starts if b[i + 1] == 0xC4 and i > b.find(b"\xff\xda")):
+            if n % 3 == 0 or size[0] > 40:
+                add(f"jpeg {sampling} ended after scan {n}", b[:end] + b"\xff\xd9")
 
 
 def cjpeg(path):
@@ -223,6 +233,7 @@ if __name__ == "__main__":
     a = p.parse_args()
     jpegs()
     damaged()
+    smoothed()
     if a.cjpeg:
         cjpeg(a.cjpeg)
     pngs()

@@ -75,6 +75,7 @@ type decoder struct {
 
 	scan      scan // the scan whose header was read last
 	scanCount int
+	lastGood  int  // last row of MCUs for which the scan read last had data
 	multi     bool // the picture takes several scans, so coefficients are kept until the last one
 }
 
@@ -92,6 +93,7 @@ type component struct {
 	coef             []int16
 	plane            []uint8 // strideW·8 bytes a row
 	known            [64]int // progressive: the bit position each coefficient is known to, −1 if not at all
+	before           [10]int // known, as it was before the last scan that had the component
 	dcTable, acTable int     // of the current scan
 	pred             int32   // DC prediction
 }

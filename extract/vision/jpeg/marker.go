@@ -46,6 +46,10 @@ func (d *decoder) markers() (sos bool, err error) {
 			return false, fmt.Errorf("second SOI marker")
 		case m == mTEM, m >= mRST0 && m <= mRST7:
 			continue // no parameters
+		case m < mSOF0, m > mAPPF && m != mCOM, m == 0xde, m == 0xdf:
+			return false, fmt.Errorf("unknown marker %02x at byte %d", m, d.pos)
+		case m >= 0xc5 && m <= mJPG, m >= 0xcd && m <= mSOFF:
+			return false, fmt.Errorf("frame type %02x (hierarchical or reserved) is not supported", m)
 		}
 		seg, err := d.segment(m)
 		if err != nil {
@@ -65,8 +69,6 @@ func (d *decoder) markers() (sos bool, err error) {
 			err = d.readSOF(m, seg)
 		case m >= mAPP0 && m <= mAPPF:
 			d.readAPP(m, seg)
-		default:
-			err = fmt.Errorf("unknown marker %02x at byte %d", m, d.pos)
 		}
 		if err != nil {
 			return false, err
@@ -118,10 +120,8 @@ func (d *decoder) readSOF(m byte, seg []byte) error {
 		d.progressive = true
 	case 0xc3, 0xcb:
 		return fmt.Errorf("lossless JPEG is not supported")
-	case 0xc9, 0xca:
-		return fmt.Errorf("arithmetic-coded JPEG is not supported")
 	default:
-		return fmt.Errorf("frame type %02x (hierarchical or reserved) is not supported", m)
+		return fmt.Errorf("arithmetic-coded JPEG is not supported")
 	}
 	if d.components != nil {
 		return fmt.Errorf("second frame header")

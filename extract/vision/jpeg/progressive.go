@@ -13,34 +13,16 @@ func (d *decoder) approximation() error {
 		return fmt.Errorf("progressive parameters %d…%d, %d → %d of %d components are not allowed", s.ss, s.se, s.ah, s.al, len(s.components))
 	}
 	for _, c := range s.components {
+		for k := min(s.ss, 1); k < len(c.before); k++ {
+			if c.before[k] = 0; d.scanCount > 1 {
+				c.before[k] = c.known[k]
+			}
+		}
 		for k := s.ss; k <= s.se; k++ {
 			c.known[k] = s.al
 		}
 	}
 	return nil
-}
-
-// smoothed reports whether libjpeg would smooth the blocks: it does so when the DC values are known and some of the
-// nine lowest other coefficients are not known to the last bit.
-func (d *decoder) smoothed() bool {
-	if !d.progressive {
-		return false
-	}
-	useful := false
-	for _, c := range d.components {
-		if c.quant == nil || c.known[0] < 0 {
-			return false
-		}
-		for _, k := range natural[:10] {
-			if c.quant[k] == 0 {
-				return false
-			}
-		}
-		for _, al := range c.known[1:10] {
-			useful = useful || al != 0
-		}
-	}
-	return useful
 }
 
 func (b *blockReader) dcFirst(ci int, block *[64]int16) {

@@ -35,11 +35,13 @@ func (d *decoder) scans() error {
 			return fmt.Errorf("more than %d scans", maxScans)
 		}
 	}
-	if d.smoothed() {
-		return fmt.Errorf("progressive file lacks the scans that refine its coefficients")
-	}
+	smooth := d.smoothed()
 	for i := range d.components {
 		c := &d.components[i]
+		if smooth {
+			d.smooth(c)
+			continue
+		}
 		quant := c.quant
 		if quant == nil {
 			quant = new([64]uint16) // no scan had the component: flat grey, as in libjpeg
@@ -127,6 +129,12 @@ func (d *decoder) readScan() error {
 			}
 			// A segment that ran dry leaves the rest of its blocks as they are: zero, or what earlier scans made of them.
 			skip := d.starved
+			if !skip {
+				d.lastGood = my
+				if single {
+					d.lastGood = my / s.components[0].v
+				}
+			}
 			for ci, c := range s.components {
 				h, v := c.h, c.v
 				if single {
