@@ -36,7 +36,7 @@ type forestMark struct {
 func (f *forestFigure) scene(panelW float64) *scene {
 	label0 := 0.0
 	for _, r := range f.rows {
-		label0 = math.Max(label0, textWidth(r, textSize))
+		label0 = math.Max(label0, textWidth(r, textSize)*slack)
 	}
 	left := math.Min(label0, 150) + 26
 	const gap, right = 26.0, 14.0

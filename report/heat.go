@@ -44,12 +44,12 @@ func (f *heatFigure) scene() *scene {
 	labelWidth := 0.0
 	size := textSize
 	if f.compact {
-		size = tickSize
+		size = tickSize - 1
 	}
 	for _, r := range g.Rows {
-		labelWidth = math.Max(labelWidth, textWidth(keyName(r), size))
+		labelWidth = math.Max(labelWidth, textWidth(keyName(r), size)*slack)
 	}
-	left := labelWidth + 22
+	left := labelWidth + 14
 	s := &scene{title: f.title}
 	top := 0.0
 	barW := 64.0

@@ -63,7 +63,7 @@ type page struct {
 	Data       scriptData
 
 	Facts    []string
-	Answers  []template.HTML
+	Answers  []modelAnswer
 	Models   []modelView
 	Compare  []figureView
 	Warnings []string

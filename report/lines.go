@@ -121,6 +121,9 @@ const (
 	tickSize  = 11.5
 )
 
+// slack is how much wider a reader's typeface may be than the one widths are measured with.
+const slack = 1.13
+
 // head draws title and subtitle, and returns the y below them.
 func (s *scene) head(title, subtitle string, compact bool) float64 {
 	y := 0.0
@@ -175,7 +178,7 @@ func (s *scene) legend(keys []legendKey, x, y, w float64) float64 {
 	}
 	cx := x
 	for _, k := range keys {
-		width := 26 + textWidth(k.text, textSize) + 16
+		width := 26 + textWidth(k.text, textSize)*slack + 16
 		if cx > x && cx+width > x+w {
 			cx, y = x, y+17
 		}

@@ -58,12 +58,13 @@ func (w *modelWriter) id(parts ...string) string {
 
 // figure finishes a line figure.
 func (w *modelWriter) figure(f *lineFigure, id string, src sourcesView, numbers bool) figureView {
-	width, height := 330.0, 250.0
+	// About 900 wide, so that text keeps its size in the page's column.
+	width, height := 264.0, 230.0
 	switch {
 	case len(f.panels) == 1:
-		width, height = 700, 280
+		width, height = 640, 270
 	case len(f.panels) == 2 || len(f.panels) == 4:
-		width = 430
+		width = 404
 	}
 	f.compact = true
 	s := f.scene(width, height)
@@ -296,7 +297,7 @@ func (w *modelWriter) accuracy() {
 	s := sectionView{ID: w.id("accuracy"), Title: "Does it answer right?",
 		Lede: "A direction inside the model is one thing, a right answer another. A model that always gives the same answer gets one question of each pair right and the other wrong: so look at “both right”."}
 	id := w.id("accuracy", "bars")
-	view := figureView{ID: id, Title: f.title, Caption: f.subtitle, SVG: template.HTML(f.scene(330, 230).svg(id)), Sources: sources(entries...)}
+	view := figureView{ID: id, Title: f.title, Caption: f.subtitle, SVG: template.HTML(f.scene(262, 220).svg(id)), Sources: sources(entries...)}
 	s.Figures = append(s.Figures, view)
 	if t := trajectoryFigure(scaledBy(w.m, entries), w.v.Name); t != nil && len(t.xLabels) > 1 {
 		s.More = append(s.More, w.figure(t, w.id("accuracy", "trajectory"), sources(entries...), true))
@@ -329,9 +330,9 @@ func (w *modelWriter) clouds() {
 			continue
 		}
 		f.most = cloudMarks
-		sc := f.scene(270)
+		sc := f.scene(232)
 		id := w.id("pca", e.Scale)
-		view := figureView{ID: id, Title: e.Scale, SVG: template.HTML(f.headless().scene(270).svg(id)), Caption: sc.desc, Sources: sources(e)}
+		view := figureView{ID: id, Title: e.Scale, SVG: template.HTML(f.headless().scene(232).svg(id)), Caption: sc.desc, Sources: sources(e)}
 		s.Tabs = append(s.Tabs, tabView{ID: "tab-" + id, Group: w.id("pca"), Name: e.Scale, Figures: []figureView{view}})
 		if f3 := pca3DFigure(e.Result, "", "", w.v.Focus, faded[i]); f3 != nil {
 			key := w.id("turn", e.Scale)

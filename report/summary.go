@@ -68,19 +68,31 @@ func (w *modelWriter) summary() {
 		f.keys = append(f.keys, legendKey{text: keyName("vd-ei-balanced"), tone: keyTone("vd-ei-balanced"), kind: diamond, dot: true})
 	}
 	f.keys = append(f.keys, legendKey{text: "95 % of the null", tone: toneNull, band: true})
-	f.subtitle = w.words(coh, ei, acc, last)
+	answer := w.words(coh, ei, acc, last)
+	for _, l := range answer.Lines {
+		f.subtitle += l.Verdict + " " + l.Text + " "
+	}
 	id := w.id("summary")
-	w.v.Summary = figureView{ID: id, Title: fmt.Sprintf("All scales at block %d", b), Caption: "Markers are estimates, whiskers 95 % intervals; every panel has the same rows.",
+	w.v.Summary = figureView{ID: id, Title: fmt.Sprintf("%s: all scales at block %d", w.v.Name, b), Caption: "Markers are estimates, whiskers 95 % intervals; every panel has the same rows.",
 		SVG: template.HTML(f.scene(255).svg(id)), Sources: sources(append(append(append([]Entry{}, coh...), ei...), acc...)...)}
 	w.v.Summary.Sources.About = ""
-	w.page.Answers = append(w.page.Answers, template.HTML(fmt.Sprintf(`<b><a href="#%s">%s</a></b> %s`, w.v.ID, template.HTMLEscapeString(w.v.Name), template.HTMLEscapeString(f.subtitle))))
+	w.page.Answers = append(w.page.Answers, answer)
 }
 
+// A modelAnswer is what a model's numbers say, line by line.
+type modelAnswer struct {
+	ID, Name, Where string
+	Lines           []answerLine
+}
+
+// An answerLine is a verdict and the numbers it rests on.
+type answerLine struct{ Verdict, Text string }
+
 // words says what the last scale's numbers mean, with its numbers, and what changed since the first.
-func (w *modelWriter) words(coh, ei, acc []Entry, last int) string {
+func (w *modelWriter) words(coh, ei, acc []Entry, last int) modelAnswer {
 	b := w.v.Focus
-	text := fmt.Sprintf("(%s, block %d): ", w.m.Scales[last].Name, b)
-	var shared, lacking []string
+	answer := modelAnswer{ID: w.v.ID, Name: w.v.Name, Where: fmt.Sprintf("%s, block %d", w.m.Scales[last].Name, b)}
+	say := func(verdict, text string) { answer.Lines = append(answer.Lines, answerLine{verdict, text}) }
 	first := -1
 	for i := range coh {
 		if coh[i].Result != nil {
@@ -88,6 +100,7 @@ func (w *modelWriter) words(coh, ei, acc []Entry, last int) string {
 			break
 		}
 	}
+	var shared, lacking []string
 	for _, axis := range axisNames {
 		e := at(coh[last].Result, axis, b)
 		if e.Value == nil {
@@ -113,34 +126,36 @@ func (w *modelWriter) words(coh, ei, acc []Entry, last int) string {
 			lacking = append(lacking, line)
 		}
 	}
-	if len(shared) > 0 {
-		text += "swapping the objects moves the state along a direction of the axis more than chance would for " + listed(shared) + ". "
-	}
-	if len(lacking) > 0 {
-		text += "No direction beyond chance for " + listed(lacking) + ". "
+	switch {
+	case len(shared) == 3:
+		say("A direction for every axis.", "Coherence, above chance throughout: "+listed(shared)+".")
+	case len(shared) > 0:
+		say(fmt.Sprintf("A direction for %d of %d axes.", len(shared), len(shared)+len(lacking)), "Coherence above chance for "+listed(shared)+"; not for "+listed(lacking)+".")
+	case len(lacking) > 0:
+		say("No direction beyond chance.", "Coherence: "+listed(lacking)+".")
 	}
 	if e := at(ei[last].Result, VDEIReleased, b); e.Value != nil {
-		text += fmt.Sprintf("Vertical and distance are %s: their directions have a cosine of %s", degree(e), interval(*e.Value, val(e.Low), val(e.High)))
+		text := fmt.Sprintf("The two directions have a cosine of %s", interval(*e.Value, val(e.Low), val(e.High)))
 		if o := at(ei[last].Result, "vd-ei-balanced", b); o.Value != nil {
-			text += fmt.Sprintf(", %s with consistent and counter scenes balanced", interval(*o.Value, val(o.Low), val(o.High)))
+			text += fmt.Sprintf("; with consistent and counter scenes balanced, %s", interval(*o.Value, val(o.Low), val(o.High)))
 		}
 		if o := at(ei[last].Result, "hd-ei", b); o.Value != nil {
-			text += fmt.Sprintf("; the control, horizontal and distance, has %s", interval(*o.Value, val(o.Low), val(o.High)))
+			text += fmt.Sprintf("; the control, horizontal with distance, %s", interval(*o.Value, val(o.Low), val(o.High)))
 		}
-		text += ". "
+		say("Vertical and distance are "+degree(e)+".", text+".")
 	}
 	if r := acc[last].Result; r != nil && r.Table != nil {
 		var parts []string
 		for _, axis := range axisNames {
 			if e := cellOf(r.Table, tableRow(r.Table, axis), "acc_both"); e.Value != nil {
-				parts = append(parts, fmt.Sprintf("%s %s of %d", axis, percent(*e.Value), e.N))
+				parts = append(parts, fmt.Sprintf("%s %s [%s, %s] of %d", axis, percent(*e.Value), percent(val(e.Low)), percent(val(e.High)), e.N))
 			}
 		}
 		if len(parts) > 0 {
-			text += "Both questions answered right: " + listed(parts) + "."
+			say("Both questions of a pair answered right:", listed(parts)+".")
 		}
 	}
-	return text
+	return answer
 }
 
 // degree puts an entanglement into words. The page states these limits.
