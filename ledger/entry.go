@@ -117,6 +117,9 @@ type Signer struct {
 	Key    string // in the text form of golang.org/x/mod/sumdb/note
 }
 
+// outputSize is the least an encoded output takes: an empty name, a digest, a size.
+const outputSize = 34
+
 const (
 	entryFormat = 1
 
@@ -185,7 +188,7 @@ func appendOutputs(b []byte, list []Output) []byte {
 }
 
 func (r *wireReader) outputs() []Output {
-	list := make([]Output, r.count(34))
+	list := make([]Output, r.count(outputSize))
 	for i := range list {
 		list[i] = Output{r.text(), r.hash(), r.length()}
 	}
@@ -305,11 +308,27 @@ func (w *row) encode() []byte {
 	return appendOutputs(binary.AppendUvarint(b, uint64(w.duration)), w.outputs)
 }
 
+// A rowSlab decodes many rows with few allocations: what they refer to lies in large pieces, and names that recur
+// are kept once.
+type rowSlab struct {
+	claims  []uint64
+	outputs []Output
+	names   []string
+}
+
+const slabSize = 1024
+
+// decodeRow decodes one row.
 func decodeRow(b []byte) (row, error) {
+	s := &rowSlab{claims: make([]uint64, 1), outputs: make([]Output, 2)}
+	return s.row(b)
+}
+
+func (s *rowSlab) row(b []byte) (row, error) {
 	r := &wireReader{b: b}
 	flags := r.byte()
 	w := row{failed: flags&rowFailed != 0, conflict: flags&rowConflict != 0, collected: flags&rowCollected != 0, stands: r.uvarint()}
-	w.claims = make([]uint64, r.count(1))
+	w.claims = take(&s.claims, r.count(1))
 	for i := range w.claims {
 		w.claims[i] = r.uvarint()
 	}
@@ -318,6 +337,32 @@ func decodeRow(b []byte) (row, error) {
 		r.fail(errors.New("index row out of range"))
 	}
 	w.duration = time.Duration(d)
-	w.outputs = r.outputs()
+	w.outputs = take(&s.outputs, r.count(outputSize))
+	for i := range w.outputs {
+		w.outputs[i] = Output{s.name(r.bytes()), r.hash(), r.length()}
+	}
 	return w, r.done()
+}
+
+// take cuts n elements off a slab, renewing it as needed.
+func take[T any](slab *[]T, n int) []T {
+	if n > len(*slab) {
+		*slab = make([]T, max(n, slabSize))
+	}
+	v := (*slab)[:n:n]
+	*slab = (*slab)[n:]
+	return v
+}
+
+func (s *rowSlab) name(b []byte) string {
+	for _, n := range s.names {
+		if n == string(b) {
+			return n
+		}
+	}
+	n := string(b)
+	if len(s.names) < 16 {
+		s.names = append(s.names, n)
+	}
+	return n
 }

@@ -233,7 +233,7 @@ func bucketHeader(v []byte) (root uint64, inline []byte, err error) {
 
 // fewLeaves is how many leaf pages checkBranches looks at. Beyond it, reading one byte of every leaf would make
 // opening a large cold ledger slow; a leaf that claims to be a branch takes a forger, not an accident.
-const fewLeaves = 4096
+const fewLeaves = 256
 
 // checkBranches makes sure that following bbolt's trees downwards ends: every branch page is whole, points only at
 // pages that exist, and is reached once, and what lies at the bottom are leaves.

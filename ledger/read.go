@@ -2,7 +2,9 @@ package ledger
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
 	"iter"
 	"slices"
@@ -50,17 +52,23 @@ func (l *Ledger) Lookup(id ActionID) (Result, bool, error) {
 func (l *Ledger) LookupAll(ids []ActionID) (map[ActionID]Result, error) {
 	found := make(map[ActionID]Result, len(ids))
 	err := l.view("look up", func(tx *bbolt.Tx) error {
-		v := &View{l, tx}
-		// In the order of the index, neighbours share pages.
-		sorted := slices.SortedFunc(slices.Values(ids), compareHash[ActionID])
-		b := tx.Bucket(bActions)
-		for _, id := range sorted {
-			r, ok, err := v.lookup(b, id)
-			if err != nil {
-				return err
+		c := tx.Bucket(bActions).Cursor()
+		slab := &rowSlab{}
+		var key, raw []byte
+		for _, id := range inIndexOrder(ids) {
+			key, raw = seekNear(c, key, raw, id[:])
+			if key == nil {
+				return nil // the index ends before this id, and so before all that follow
 			}
-			if ok {
-				found[id] = r
+			if !bytes.Equal(key, id[:]) {
+				continue
+			}
+			w, err := slab.row(raw)
+			if err != nil {
+				return corrupt("index of "+id.String(), "%v", err)
+			}
+			if !w.collected {
+				found[id] = w.result(id)
 			}
 		}
 		return nil
@@ -69,6 +77,39 @@ func (l *Ledger) LookupAll(ids []ActionID) (map[ActionID]Result, error) {
 		return nil, err
 	}
 	return found, nil
+}
+
+// inIndexOrder sorts ids, so that neighbours share pages. Eight bytes tell hashes apart all but always.
+func inIndexOrder(ids []ActionID) []ActionID {
+	sorted := slices.Clone(ids)
+	slices.SortFunc(sorted, func(a, b ActionID) int {
+		if c := cmp.Compare(binary.BigEndian.Uint64(a[:]), binary.BigEndian.Uint64(b[:])); c != 0 {
+			return c
+		}
+		return bytes.Compare(a[:], b[:])
+	})
+	return sorted
+}
+
+// seekNear moves a cursor that stands at key, or nowhere yet, forward to the first key not before want. Sorted
+// questions about most of an index find the answer within a cell or two; going there costs a tenth of a search
+// from the root.
+func seekNear(c *bbolt.Cursor, key, raw, want []byte) ([]byte, []byte) {
+	if key == nil {
+		return c.Seek(want)
+	}
+	for range 2 {
+		if bytes.Compare(key, want) >= 0 {
+			return key, raw
+		}
+		if key, raw = c.Next(); key == nil {
+			return nil, nil
+		}
+	}
+	if bytes.Compare(key, want) >= 0 {
+		return key, raw
+	}
+	return c.Seek(want)
 }
 
 // A View is a consistent state of the ledger. It and everything it returns end with the function it was given to.
