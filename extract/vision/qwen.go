@@ -135,7 +135,7 @@ func (p QwenParams) patch(dst []float32, img *RGB, x, y int, level *[3][256]floa
 func (p QwenParams) levels() *[3][256]float32 {
 	var level [3][256]float32
 	for c := range level {
-		mean, std := float32(p.Mean[c])*255, float32(p.Std[c])*255
+		mean, std := float32(float32(p.Mean[c])*255), float32(float32(p.Std[c])*255)
 		for v := range level[c] {
 			level[c][v] = (float32(v) - mean) / std
 		}

@@ -87,13 +87,13 @@ func newWeights(in, out int, filter Filter) *weights {
 	w := make([]float64, stride)
 	inv := 1 / widen
 	for x := range out {
-		center := (float64(x) + 0.5) * scale
+		center := float64((float64(x) + 0.5) * scale)
 		lo := max(int(center-support+0.5), 0)
 		hi := min(int(center+support+0.5), in)
 		n := hi - lo
 		sum := 0.0
 		for i := range n {
-			w[i] = filter.kernel((float64(i+lo) - center + 0.5) * inv)
+			w[i] = float64(filter.kernel(float64((float64(i+lo) - center + 0.5) * inv)))
 			sum += w[i]
 		}
 		for i := range n {
@@ -146,7 +146,7 @@ func (f Filter) kernel(x float64) float64 {
 		}
 	case Lanczos:
 		if x >= -3 && x < 3 {
-			return sinc(x) * sinc(x/3)
+			return float64(sinc(x) * sinc(x/3))
 		}
 	}
 	return 0
@@ -165,49 +165,83 @@ func horizontal(src *RGB, w int, wt *weights) *RGB {
 	dst := NewRGB(w, src.H)
 	rows(src.H, src.H*w, func(y0, y1 int) {
 		for y := y0; y < y1; y++ {
-			in := src.Pix[3*src.W*y : 3*src.W*(y+1)]
-			out := dst.Pix[3*w*y : 3*w*(y+1)]
-			for x := range w {
-				k := wt.k[x*wt.stride:][:wt.n[x]]
-				px := in[3*wt.first[x]:][:3*len(k)]
-				r, g, b := int32(1<<(fraction-1)), int32(1<<(fraction-1)), int32(1<<(fraction-1))
-				for i, kv := range k {
-					p := px[3*i : 3*i+3 : 3*i+3]
-					r += int32(p[0]) * kv
-					g += int32(p[1]) * kv
-					b += int32(p[2]) * kv
-				}
-				o := out[3*x : 3*x+3 : 3*x+3]
-				o[0], o[1], o[2] = clip(r>>fraction), clip(g>>fraction), clip(b>>fraction)
-			}
+			wt.across(dst.Pix[3*w*y:3*w*(y+1)], src.Pix[3*src.W*y:3*src.W*(y+1)])
 		}
 	})
 	return dst
 }
 
-// vertical resamples every column, a row of sums at a time so that memory is read along rows.
+// across resamples one row of pixels.
+func (wt *weights) across(dst, src []uint8) {
+	for x, n := range wt.n {
+		k := wt.k[x*wt.stride:][:n]
+		in := src[3*wt.first[x]:][:3*n]
+		r, g, b := int32(1<<(fraction-1)), int32(1<<(fraction-1)), int32(1<<(fraction-1))
+		for len(k) >= 4 && len(in) >= 12 {
+			k0, k1, k2, k3 := k[0], k[1], k[2], k[3]
+			r += int32(in[0])*k0 + int32(in[3])*k1 + int32(in[6])*k2 + int32(in[9])*k3
+			g += int32(in[1])*k0 + int32(in[4])*k1 + int32(in[7])*k2 + int32(in[10])*k3
+			b += int32(in[2])*k0 + int32(in[5])*k1 + int32(in[8])*k2 + int32(in[11])*k3
+			k, in = k[4:], in[12:]
+		}
+		for i := 0; i < len(k) && len(in) >= 3; i++ {
+			kv := k[i]
+			r += int32(in[0]) * kv
+			g += int32(in[1]) * kv
+			b += int32(in[2]) * kv
+			in = in[3:]
+		}
+		o := dst[3*x : 3*x+3 : 3*x+3]
+		o[0], o[1], o[2] = clip(r>>fraction), clip(g>>fraction), clip(b>>fraction)
+	}
+}
+
+// vertical resamples every column, along rows so that memory is read in order.
 func vertical(src *RGB, h int, wt *weights) *RGB {
 	dst := NewRGB(src.W, h)
 	pitch := 3 * src.W
 	rows(h, h*src.W, func(y0, y1 int) {
 		acc := make([]int32, pitch)
 		for y := y0; y < y1; y++ {
-			for i := range acc {
-				acc[i] = 1 << (fraction - 1)
-			}
-			for j, kv := range wt.k[y*wt.stride:][:wt.n[y]] {
-				in := src.Pix[pitch*(int(wt.first[y])+j):][:len(acc)]
-				for i, v := range in {
-					acc[i] += int32(v) * kv
-				}
-			}
-			out := dst.Pix[pitch*y:][:len(acc)]
-			for i, v := range acc {
-				out[i] = clip(v >> fraction)
-			}
+			k := wt.k[y*wt.stride:][:wt.n[y]]
+			in := src.Pix[pitch*int(wt.first[y]):][:pitch*len(k)]
+			down(dst.Pix[pitch*y:][:pitch], in, k, acc)
 		}
 	})
 	return dst
+}
+
+// down computes one row from len(k) rows that follow each other in in.
+func down(out, in []uint8, k, acc []int32) {
+	const round = 1 << (fraction - 1)
+	n := len(out)
+	if len(k) == 4 { // bicubic, enlarging: no need to go through acc
+		k0, k1, k2, k3 := k[0], k[1], k[2], k[3]
+		r0, r1, r2, r3 := in[:n], in[n:2*n], in[2*n:3*n], in[3*n:4*n]
+		for i := range out {
+			out[i] = clip((round + int32(r0[i])*k0 + int32(r1[i])*k1 + int32(r2[i])*k2 + int32(r3[i])*k3) >> fraction)
+		}
+		return
+	}
+	acc = acc[:n]
+	for i := range acc {
+		acc[i] = round
+	}
+	for ; len(k) >= 4; k, in = k[4:], in[4*n:] {
+		k0, k1, k2, k3 := k[0], k[1], k[2], k[3]
+		r0, r1, r2, r3 := in[:n], in[n:2*n], in[2*n:3*n], in[3*n:4*n]
+		for i := range out {
+			acc[i] += int32(r0[i])*k0 + int32(r1[i])*k1 + int32(r2[i])*k2 + int32(r3[i])*k3
+		}
+	}
+	for ; len(k) > 0; k, in = k[1:], in[n:] {
+		for i, v := range in[:n] {
+			acc[i] += int32(v) * k[0]
+		}
+	}
+	for i := range out {
+		out[i] = clip(acc[i] >> fraction)
+	}
 }
 
 func clip(v int32) uint8 {

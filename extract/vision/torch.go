@@ -98,7 +98,7 @@ func (t *taps) across(dst, src []float32) {
 	for x := range len(dst) / 3 {
 		w := t.w[x*t.stride:][:t.n[x]]
 		s := src[3*t.first[x]:][:3*len(w)]
-		r, g, b := s[0]*w[0], s[1]*w[0], s[2]*w[0]
+		r, g, b := float32(s[0]*w[0]), float32(s[1]*w[0]), float32(s[2]*w[0])
 		split := 1 + unfused(len(w))
 		for i := 1; i < split; i++ {
 			v := w[i]
@@ -120,7 +120,7 @@ func (t *taps) down(dst, src []float32, y int) {
 	w := t.w[y*t.stride:][:t.n[y]]
 	row := func(i int) []float32 { return src[len(dst)*(t.first[y]+i):][:len(dst)] }
 	for i, s := range row(0) {
-		dst[i] = s * w[0]
+		dst[i] = float32(s * w[0])
 	}
 	split := 1 + unfused(len(w))
 	for j := 1; j < split; j++ {
