@@ -73,7 +73,12 @@ func OpenBoxes(path string) (*Boxes, error) {
 		return nil, fmt.Errorf("open boxes: %w", err)
 	}
 	defer f.Close()
-	b, err := readBoxes(path, f)
+	var b *Boxes
+	if isParquet(f) {
+		b, err = readParquetBoxes(path)
+	} else {
+		b, err = readBoxes(path, f)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read boxes: %w", err)
 	}

@@ -190,3 +190,14 @@ func (e *endless) Read(p []byte) (int, error) {
 	}
 	return len(p), nil
 }
+
+// The same records as parquet, in both layouts and several row groups (tools/dataset/make_parquet.py).
+func TestParquetBoxes(t *testing.T) {
+	want := openBoxes(t, "testdata/mixed.bbox.json")
+	for _, path := range []string{"testdata/mixed.bbox_records.json", "testdata/mixed.bbox.parquet", "testdata/mixed.bbox_records.parquet"} {
+		got := openBoxes(t, path)
+		if d := cmp.Diff(want.of, got.of); d != "" || got.Repeated != want.Repeated {
+			t.Errorf("%s: %d repeated, want %d\n%s", path, got.Repeated, want.Repeated, d)
+		}
+	}
+}
