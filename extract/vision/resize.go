@@ -81,7 +81,7 @@ type weights struct {
 func newWeights(in, out int, filter Filter) *weights {
 	scale := float64(in) / float64(out)
 	widen := max(scale, 1)
-	support := filter.support() * widen
+	support := float64(filter.support() * widen)
 	stride := int(math.Ceil(support))*2 + 1
 	wt := &weights{first: make([]int32, out), n: make([]int32, out), k: make([]int32, out*stride), stride: stride}
 	w := make([]float64, stride)
