@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"math"
 	"os"
-	"path/filepath"
 	"testing"
 )
 
@@ -35,7 +34,7 @@ func TestProcessorsAgainstReference(t *testing.T) {
 	readJSON(t, "testdata/processors.json", &cases)
 	for _, c := range cases {
 		t.Run(c.Picture, func(t *testing.T) {
-			img, err := Decode(read(t, filepath.Join("testdata/pictures", c.Picture)))
+			img, err := Decode(read(t, c.Picture))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -44,7 +44,7 @@ func (d *decoder) space() space {
 
 // Tables of the fixed-point conversion, 16 fraction bits (libjpeg's jdcolor.c), by chroma sample.
 var crR, cbB, crG, cbG = func() (r, b, rg, bg [256]int32) {
-	fix := func(x float64) int32 { return int32(x*65536 + 0.5) }
+	fix := func(x float64) int32 { return int32(float64(x*65536) + 0.5) }
 	for i := range int32(256) {
 		x := i - 128
 		r[i] = (fix(1.40200)*x + 1<<15) >> 16
