@@ -157,12 +157,23 @@ func (t *Tokenizer) declared(role string) (int64, bool) {
 	return t.ID(token.Content)
 }
 
+// Special returns the declared special tokens by role (bos_token …): the
+// variables that transformers gives to chat templates.
+func (t *Tokenizer) Special() map[string]string {
+	out := map[string]string{}
+	for role, token := range t.config.special {
+		out[role] = token.Content
+	}
+	return out
+}
+
 // ChatTemplate is the template of tokenizer_config.json, "" if it has none.
 func (t *Tokenizer) ChatTemplate() string { return t.config.chatTemplate }
 
-// Digest is the SHA-256 of everything that Encode and Decode depend on:
-// vocabulary, merges, added tokens, pattern and normal form. It does not
-// depend on how the files are written, nor on which ones they were.
+// Digest is the SHA-256 of everything that ids and texts depend on: vocabulary,
+// merges, added tokens, pattern, normal form, and which tokens open, end and
+// pad a text. It does not depend on how the files are written, nor on which
+// ones they were. The chat template is not in it.
 func (t *Tokenizer) Digest() [sha256.Size]byte {
 	d := digest{h: sha256.New()}
 	d.text("swaprun byte-level bpe 1", t.split.pattern)
@@ -184,6 +195,9 @@ func (t *Tokenizer) Digest() [sha256.Size]byte {
 		d.number(int(a.ID))
 		d.text(a.Content)
 		d.flags(a.Special, a.Normalized, a.SingleWord, a.LStrip, a.RStrip)
+	}
+	for _, role := range specialRoles {
+		d.text(role, t.config.special[role].Content)
 	}
 	return d.sum()
 }
