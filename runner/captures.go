@@ -1,0 +1,231 @@
+package runner
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"swaprun/extract"
+	"swaprun/extract/dataset"
+	"swaprun/ledger"
+	"swaprun/ledger/npy"
+)
+
+// smallModel is the size of weights below which one core a query serves better than all cores on one query.
+const smallModel = 256 << 20
+
+// walkCaptures lists every query of a scale and asks those the ledger does not hold.
+func (s *session) walkCaptures(ctx context.Context, sr *series) error {
+	known := sr.fingerprint != (ledger.Digest{})
+	for i := range s.set.Pairs {
+		p := &s.set.Pairs[i]
+		for _, q := range []struct {
+			role     string
+			question dataset.Question
+		}{{"original", p.Original}, {"swapped", p.Swapped}} {
+			id := "capture/" + sr.name() + "/" + p.ID + "/" + q.role
+			if !known {
+				sr.captures = append(sr.captures, s.add(KindCapture, id, nil, "waits for "+sr.checkpoint.ID))
+				continue
+			}
+			n := s.add(KindCapture, id, s.captureKey(sr, p, q.question.Text))
+			n.pair, n.question = p, q.question.Text
+			sr.captures = append(sr.captures, n)
+		}
+	}
+	if !known {
+		return nil
+	}
+	todo, err := s.settle(sr.captures)
+	if err != nil || len(todo) == 0 {
+		return err
+	}
+	if s.execute {
+		if err := s.capture(ctx, sr, todo); err != nil {
+			return err
+		}
+		spread(sr.captures)
+	}
+	return nil
+}
+
+// captureKey holds everything that can change a query's numbers. The prompt's tokens are not in it but what makes them is: the
+// question, the picture, and in the model's fingerprint the tokenizer, the template and the processor. So a plan
+// need not load a tokenizer.
+func (s *session) captureKey(sr *series, p *dataset.Pair, question string) *ledger.Key {
+	key := ledger.NewKey(string(KindCapture), kindVersion[KindCapture]).
+		Digest("model", sr.fingerprint).
+		Digest("weights", sr.weights).
+		Text("runtime", s.runtimeName).
+		Int("max_new_tokens", int64(s.exp.Decode.MaxNewTokens)).
+		Text("question", question)
+	if p.Image == "" {
+		return key.Text("no_image", p.ImageErr)
+	}
+	return key.Text("image", p.Image)
+}
+
+// capture asks queries picture by picture: those on one picture share its vision tower and the prompt up to their questions.
+func (s *session) capture(ctx context.Context, sr *series, todo []*Node) error {
+	groups := byPicture(todo)
+	program, err := extract.Compile(sr.src)
+	if err != nil {
+		return s.captureFails(sr, todo, err)
+	}
+	mode, err := extract.ParseMode(sr.model.Weights)
+	if err != nil {
+		return err // the schema admits no other
+	}
+	workers, threads := 1, runtime.GOMAXPROCS(0)
+	if sr.info.WeightBytes < smallModel {
+		workers, threads = threads, 1
+	}
+	workers = min(workers, len(groups))
+	models := make([]*extract.Model, workers)
+	for i := range models {
+		models[i], err = program.Open(ctx, extract.Options{Threads: threads, Weights: mode})
+		if err != nil {
+			return s.captureFails(sr, todo, err)
+		}
+		defer models[i].Close()
+	}
+	s.opts.Progress.Note("%s: weights %s, %d × %d threads", sr.name(), models[0].Mode(), workers, threads)
+	stage := s.opts.Progress.Stage("capture "+sr.name(), len(todo))
+	defer stage.End()
+
+	g, ctx := errgroup.WithContext(ctx)
+	queue := make(chan []*Node)
+	var recording sync.Mutex
+	g.Go(func() error {
+		defer close(queue)
+		for _, group := range groups {
+			select {
+			case queue <- group:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		return nil
+	})
+	for _, m := range models {
+		g.Go(func() error {
+			for group := range queue {
+				if err := s.captureGroup(ctx, m, group, &recording, stage); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+// captureFails gives every query the same error, which no query caused.
+func (s *session) captureFails(sr *series, todo []*Node, err error) error {
+	s.finish(sr.checkpoint, outcome{err: err})
+	for _, n := range todo {
+		n.Why = []string{"waits for " + sr.checkpoint.ID}
+		n.State = Unknown
+	}
+	return nil
+}
+
+func byPicture(todo []*Node) [][]*Node {
+	var groups [][]*Node
+	at := map[string]int{}
+	for _, n := range todo {
+		image := n.pair.Image
+		i, ok := at[image]
+		if !ok || image == "" {
+			i = len(groups)
+			at[image] = i
+			groups = append(groups, nil)
+		}
+		groups[i] = append(groups[i], n)
+	}
+	return groups
+}
+
+func (s *session) captureGroup(ctx context.Context, m *extract.Model, group []*Node, recording *sync.Mutex, stage Stage) error {
+	start := time.Now()
+	record := func(n *Node, blobs []ledger.Blob, failed bool) error {
+		recording.Lock()
+		defer recording.Unlock()
+		defer stage.Step(1)
+		defer func() { start = time.Now() }()
+		return s.record(n, blobs, failed, start)
+	}
+	image := group[0].pair.Image
+	if image == "" {
+		for _, n := range group {
+			if err := record(n, failureBlobs("image", errors.New(n.pair.ImageErr)), true); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	digest, err := ledger.ParseDigest(image)
+	if err != nil {
+		return err
+	}
+	bytes, err := s.led.Get(digest)
+	if err != nil {
+		return fmt.Errorf("image of pair %s: %w", group[0].pair.ID, err)
+	}
+	questions := make([]string, len(group))
+	for i, n := range group {
+		questions[i] = n.question
+	}
+	var recordErr error
+	err = m.Capture(ctx, bytes, questions, func(i int, c *extract.Capture, err error) {
+		if recordErr != nil {
+			return
+		}
+		if err != nil {
+			var q *extract.QueryError
+			stage := "capture"
+			if errors.As(err, &q) {
+				stage, err = q.Stage, q.Err
+			}
+			recordErr = record(group[i], failureBlobs(stage, err), true)
+			return
+		}
+		blobs, err := captureBlobs(c)
+		if err != nil {
+			recordErr = err
+			return
+		}
+		recordErr = record(group[i], blobs, false)
+	})
+	return errors.Join(recordErr, err)
+}
+
+// captureBlobs are the two outputs of a query: "states", float32 [blocks, width] as .npy, and "answer", everything else as JSON.
+func captureBlobs(c *extract.Capture) ([]ledger.Blob, error) {
+	states, err := npy.Marshal(npy.New(c.States, c.Blocks, c.Width))
+	if err != nil {
+		return nil, err
+	}
+	answer, err := json.Marshal(c)
+	if err != nil {
+		return nil, err
+	}
+	return []ledger.Blob{{Name: "states", Bytes: states}, {Name: "answer", Bytes: answer}}, nil
+}
+
+// queryFailure is the JSON of a failed query's one output, "failure".
+type queryFailure struct {
+	Stage string `json:"stage"`
+	Error string `json:"error"`
+}
+
+func failureBlobs(stage string, err error) []ledger.Blob {
+	blob, _ := json.Marshal(queryFailure{stage, err.Error()}) // two strings
+	return []ledger.Blob{{Name: "failure", Bytes: blob}}
+}

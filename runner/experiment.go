@@ -1,0 +1,80 @@
+package runner
+
+import "cuelang.org/go/cue"
+
+// An Experiment is a concrete experiment file: every field checked, every default filled in.
+type Experiment struct {
+	File   string // as the user named it; positions in errors begin with it
+	Dir    string // directory of File: relative paths in it start there
+	Source []byte
+
+	Name        string
+	Title       string
+	Description string
+	Data        Data
+	Models      []Model // in declaration order
+	Layers      []int   // nil: all blocks
+	Decode      Decode
+	Analyses    []string // nil: all that are registered
+	Statistics  Statistics
+	Report      Report
+
+	value cue.Value // the file alone, for positions
+}
+
+// Data says which questions are asked.
+type Data struct {
+	Path   string `json:"path"`
+	Format string `json:"format"`
+	Boxes  string `json:"boxes,omitempty"`
+	Cap    int    `json:"cap"`
+	Seed   int64  `json:"seed"`
+	Reader string `json:"reader"`
+	Form   string `json:"form"`
+}
+
+// A Model is one family at several scales.
+type Model struct {
+	Name      string  `json:"-"`
+	Family    string  `json:"family"`
+	Processor string  `json:"processor,omitempty"` // "": each checkpoint's own
+	Precision string  `json:"precision"`
+	Weights   string  `json:"weights"`
+	Scales    []Scale `json:"-"` // in declaration order
+}
+
+// A Scale is one checkpoint of a model.
+type Scale struct {
+	Name       string `json:"-"`
+	Checkpoint string `json:"checkpoint"` // as declared
+	Samples    int64  `json:"samples"`    // seen in fine-tuning
+}
+
+// Decode says how answers are generated.
+type Decode struct {
+	MaxNewTokens int `json:"max_new_tokens"`
+}
+
+// Statistics says how intervals and nulls are drawn.
+type Statistics struct {
+	Draws int   `json:"draws"`
+	Seed  int64 `json:"seed"`
+}
+
+// Report says what the page holds beyond the numbers.
+type Report struct {
+	Thumbnail int `json:"thumbnail"`
+}
+
+// at is the problem of a given message at a path of the experiment file.
+func (e *Experiment) at(message string, path ...string) *Problem {
+	return problemAt(e.value, e.File, selectors(path), message)
+}
+
+func selectors(path []string) []cue.Selector {
+	sels := make([]cue.Selector, len(path))
+	for i, p := range path {
+		sels[i] = cue.Str(p)
+	}
+	return sels
+}

@@ -1,0 +1,296 @@
+package runner
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"runtime"
+	"slices"
+	"strconv"
+
+	"golang.org/x/sync/errgroup"
+
+	"swaprun/analyze"
+	"swaprun/extract"
+	"swaprun/extract/dataset"
+	"swaprun/ledger"
+	"swaprun/ledger/npy"
+)
+
+// subsets in the order of every output.
+var subsets = []analyze.Subset{analyze.AllPairs, analyze.BothCorrect, analyze.AllWithValidity}
+
+// A resultID names a metric node of one series.
+type resultID struct {
+	metric string
+	subset analyze.Subset
+}
+
+// states are the outcomes of every query of one scale, loaded: pairs whose two queries both succeeded, and
+// which pairs of the set those are.
+type states struct {
+	vectors *analyze.Vectors
+	kept    []int // vectors.Pairs[i] is set.Pairs[kept[i]]
+	answers []pairAnswers
+}
+
+// pairAnswers are both answers of one pair of the set, or why there is none.
+type pairAnswers struct {
+	original, swapped answer
+}
+
+type answer struct {
+	capture *extract.Capture // without States
+	correct bool
+	failure string
+}
+
+// walkMetrics computes what the experiment asks of one scale, subset by subset.
+func (s *session) walkMetrics(ctx context.Context, sr *series) error {
+	sr.results = map[resultID]*Node{}
+	waits := s.captureList(sr)
+	var nodes []*Node
+	for _, m := range s.analyses() {
+		if m.Quads || m.Layouts {
+			continue // needs boxes
+		}
+		for _, subset := range subsets {
+			if !m.AppliesTo(subset) {
+				continue
+			}
+			id := fmt.Sprintf("metric/%s/%s/%s", sr.name(), subset, m.Name)
+			var n *Node
+			if waits != "" {
+				n = s.add(KindMetric, id, nil, waits)
+			} else {
+				n = s.add(KindMetric, id, ledger.NewKey(string(KindMetric), kindVersion[KindMetric]).
+					Text("metric", m.Name).Int("metric_version", int64(m.Version)).Text("subset", string(subset)).
+					JSON("options", s.metricOptions()).Digest("pairs", s.setDigest).Digest("captures", sr.list))
+			}
+			n.metric, n.subset, n.series = m, subset, sr
+			sr.results[resultID{m.Name, subset}] = n
+			nodes = append(nodes, n)
+		}
+	}
+	todo, err := s.settle(nodes)
+	if err != nil || len(todo) == 0 || !s.execute {
+		return err
+	}
+	st, err := s.load(ctx, sr)
+	if err != nil {
+		return err
+	}
+	err = s.each(ctx, "metrics "+sr.name(), todo, func(ctx context.Context, n *Node) ([]ledger.Blob, error) {
+		r, err := n.metric.Run(st.vectors, n.subset, s.metricOptions())
+		if err != nil {
+			return nil, err
+		}
+		blob, err := json.Marshal(r)
+		if err != nil {
+			return nil, fmt.Errorf("metric %s: result: %w", n.metric.Name, err)
+		}
+		return []ledger.Blob{{Name: "result", Bytes: blob}}, nil
+	})
+	spread(nodes)
+	return err
+}
+
+func (s *session) metricOptions() analyze.Options {
+	return analyze.Options{Draws: s.exp.Statistics.Draws, Seed: uint64(s.exp.Statistics.Seed)}
+}
+
+// captureList digests the outcomes of a scale's queries in the order of the set: what metrics, and files made from
+// vectors, rest on. It returns what is waited for while there are queries without outcome.
+func (s *session) captureList(sr *series) (waits string) {
+	list := make([]byte, 0, len(sr.captures)*33)
+	open := 0
+	for _, n := range sr.captures {
+		if !n.done || n.outcome.err != nil {
+			open++
+			continue
+		}
+		tag := byte(0)
+		if n.outcome.failed {
+			tag = 1
+		}
+		list = append(list, tag)
+		for _, out := range n.outcome.outputs {
+			list = append(list, out.Digest[:]...)
+		}
+	}
+	if open > 0 {
+		return fmt.Sprintf("waits for %d of %d captures of %s", open, len(sr.captures), sr.name())
+	}
+	sr.list = ledger.Sum(list)
+	return ""
+}
+
+// load reads the outcomes of a scale's queries from the ledger, once.
+func (s *session) load(ctx context.Context, sr *series) (*states, error) {
+	if sr.states != nil {
+		return sr.states, nil
+	}
+	blocks, width := sr.info.Blocks, sr.info.Width
+	st := &states{answers: make([]pairAnswers, len(s.set.Pairs))}
+	flat := make([][2][]float32, len(s.set.Pairs))
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	for i := range s.set.Pairs {
+		g.Go(func() error {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			p := &s.set.Pairs[i]
+			for j, q := range []dataset.Question{p.Original, p.Swapped} {
+				n := sr.captures[2*i+j]
+				a, err := s.loadAnswer(n)
+				if err != nil {
+					return err
+				}
+				if a.capture != nil {
+					a.correct = s.correct(a.capture.Answer, q)
+					if flat[i][j], err = s.loadStates(n, blocks, width); err != nil {
+						return err
+					}
+				}
+				if j == 0 {
+					st.answers[i].original = a
+				} else {
+					st.answers[i].swapped = a
+				}
+			}
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	v := &analyze.Vectors{Width: width, Answered: true}
+	for b := range blocks {
+		v.Blocks = append(v.Blocks, b)
+	}
+	for i := range s.set.Pairs {
+		if flat[i][0] == nil || flat[i][1] == nil {
+			continue // a failed query: counted among the failures, shown in the report
+		}
+		p, a := &s.set.Pairs[i], &st.answers[i]
+		v.Pairs = append(v.Pairs, analyze.Pair{
+			ID: p.ID, Index: indexNumber(p), QuestionID: p.QuestionID, Category: p.Category, Axis: p.Axis, Scene: p.Image,
+			CorrectOriginal: a.original.correct, CorrectSwapped: a.swapped.correct,
+			AnswerOriginal: a.original.capture.Answer, AnswerSwapped: a.swapped.capture.Answer,
+		})
+		v.Original = append(v.Original, flat[i][0])
+		v.Swapped = append(v.Swapped, flat[i][1])
+		st.kept = append(st.kept, i)
+	}
+	st.vectors = v
+	sr.states = st
+	return st, nil
+}
+
+// indexNumber is the row label as the released files number pairs: the table's index where it is whole, else the row.
+func indexNumber(p *dataset.Pair) int64 {
+	if n, err := strconv.ParseInt(string(p.Index), 10, 64); err == nil {
+		return n
+	}
+	return int64(p.Row)
+}
+
+// loadAnswer reads what a query left besides its states.
+func (s *session) loadAnswer(n *Node) (answer, error) {
+	if n.outcome.failed {
+		reason, err := s.failure(n)
+		return answer{failure: reason}, err
+	}
+	d, ok := n.outcome.output("answer")
+	if !ok {
+		return answer{}, fmt.Errorf("%s: the ledger's entry has no answer", n.ID)
+	}
+	blob, err := s.led.Get(d)
+	if err != nil {
+		return answer{}, fmt.Errorf("%s: %w", n.ID, err)
+	}
+	var c extract.Capture
+	if err := json.Unmarshal(blob, &c); err != nil {
+		return answer{}, fmt.Errorf("%s: stored answer: %w", n.ID, err)
+	}
+	return answer{capture: &c}, nil
+}
+
+// loadStates reads a query's states, [blocks, width].
+func (s *session) loadStates(n *Node, blocks, width int) ([]float32, error) {
+	d, ok := n.outcome.output("states")
+	if !ok {
+		return nil, fmt.Errorf("%s: the ledger's entry has no states", n.ID)
+	}
+	blob, err := s.led.Get(d)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", n.ID, err)
+	}
+	array, err := npy.Unmarshal(blob)
+	if err != nil {
+		return nil, fmt.Errorf("%s: stored states: %w", n.ID, err)
+	}
+	if !slices.Equal(array.Shape, []int{blocks, width}) {
+		return nil, fmt.Errorf("%s: stored states have shape %v, expected [%d %d]", n.ID, array.Shape, blocks, width)
+	}
+	return npy.Values[float32](array)
+}
+
+// failure is the stored reason of a failed query.
+func (s *session) failure(n *Node) (string, error) {
+	d, ok := n.outcome.output("failure")
+	if !ok {
+		return "", fmt.Errorf("%s: the ledger's entry has no reason", n.ID)
+	}
+	blob, err := s.led.Get(d)
+	if err != nil {
+		return "", err
+	}
+	var f queryFailure
+	if err := json.Unmarshal(blob, &f); err != nil {
+		return "", fmt.Errorf("%s: stored failure: %w", n.ID, err)
+	}
+	return f.Stage + ": " + f.Error, nil
+}
+
+// indexText is the row label as pandas writes it.
+func indexText(p *dataset.Pair) string {
+	var text string
+	if json.Unmarshal(p.Index, &text) == nil {
+		return text
+	}
+	return string(p.Index)
+}
+
+// result reads a metric's result from the ledger; nil where the node has no good outcome.
+func (s *session) result(n *Node) (*analyze.Result, error) {
+	if n == nil || !n.good() {
+		return nil, nil
+	}
+	d, ok := n.outcome.output("result")
+	if !ok {
+		return nil, fmt.Errorf("%s: the ledger's entry has no result", n.ID)
+	}
+	s.resultsMu.Lock()
+	r := s.cachedResults[d]
+	s.resultsMu.Unlock()
+	if r != nil {
+		return r, nil
+	}
+	blob, err := s.led.Get(d)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", n.ID, err)
+	}
+	r = new(analyze.Result)
+	if err := json.Unmarshal(blob, r); err != nil {
+		return nil, fmt.Errorf("%s: stored result: %w", n.ID, err)
+	}
+	s.resultsMu.Lock()
+	defer s.resultsMu.Unlock()
+	if s.cachedResults == nil {
+		s.cachedResults = map[ledger.Digest]*analyze.Result{}
+	}
+	s.cachedResults[d] = r
+	return r, nil
+}

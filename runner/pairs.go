@@ -1,0 +1,103 @@
+package runner
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"swaprun/extract/dataset"
+	"swaprun/ledger"
+)
+
+// tableEndings are the files a data set on the hub is searched for.
+var (
+	tableEndings = []string{".tsv"}
+	boxEndings   = []string{".json", ".parquet"}
+)
+
+func (d Data) options() dataset.Options {
+	o := dataset.Options{Seed: uint64(d.Seed), Cap: d.Cap, Reader: dataset.Reader(d.Reader), Form: dataset.Form(d.Form)}
+	if d.Format != "auto" {
+		o.Layout = dataset.Layout(d.Format)
+	}
+	return o
+}
+
+// walkPairs turns the table into swap pairs. A plan builds them as well, without recording them: which
+// queries there are is the first thing a plan has to say.
+func (s *session) walkPairs(ctx context.Context) error {
+	table, err := s.led.FileDigest(ctx, s.tablePath, nil)
+	if err != nil {
+		return fmt.Errorf("table %s: %w", s.tablePath, err)
+	}
+	s.tableDigest = table
+	options := s.exp.Data.options()
+	key := ledger.NewKey(string(KindPairs), kindVersion[KindPairs]).Digest("table", table).JSON("options", options)
+	n := s.add(KindPairs, "pairs", key)
+	s.pairs = n
+	todo, err := s.settle([]*Node{n})
+	if err != nil {
+		return err
+	}
+	if len(todo) > 0 {
+		return s.buildPairs(ctx, n, options)
+	}
+	d, ok := n.outcome.output("set")
+	if !ok {
+		return fmt.Errorf("pairs: the ledger's entry has no set")
+	}
+	blob, err := s.led.Get(d)
+	if err != nil {
+		return fmt.Errorf("pairs: %w", err)
+	}
+	s.setDigest = d
+	s.set = new(dataset.Set)
+	if err := json.Unmarshal(blob, s.set); err != nil {
+		return fmt.Errorf("pairs: stored set: %w", err)
+	}
+	return nil
+}
+
+func (s *session) buildPairs(ctx context.Context, n *Node, options dataset.Options) error {
+	start := time.Now()
+	table, err := dataset.Open(s.tablePath)
+	if err != nil {
+		return Problems{s.exp.at(err.Error(), "data", "path")}
+	}
+	set, err := dataset.Build(table, options)
+	if err != nil {
+		return Problems{s.exp.at(err.Error(), "data", "path")}
+	}
+	if len(set.Pairs) == 0 {
+		return Problems{s.exp.at(fmt.Sprintf("%s gives no swap pair: of %d rows %d were skipped and %d failed; expected the columns index, question_id, category, question, image, answer, A, B, C, D", s.tablePath, set.Counts.Rows, set.Counts.Skipped, set.Counts.Failed), "data", "path")}
+	}
+	s.table, s.set = table, set
+	blob, err := json.Marshal(set)
+	if err != nil {
+		return fmt.Errorf("pairs: %w", err)
+	}
+	s.setDigest = ledger.Sum(blob)
+	if !s.execute {
+		return nil
+	}
+	// Pictures go into the ledger once each: captures and the report need no table after this.
+	blobs := []ledger.Blob{{Name: "set", Bytes: blob}}
+	seen := map[string]bool{}
+	for i := range set.Pairs {
+		p := &set.Pairs[i]
+		if p.Image == "" || seen[p.Image] {
+			continue
+		}
+		seen[p.Image] = true
+		image, err := table.ImageBytes(p)
+		if err != nil {
+			return fmt.Errorf("pairs: image of row %d: %w", p.Row, err)
+		}
+		blobs = append(blobs, ledger.Blob{Name: p.Image, Bytes: image})
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
+	return s.record(n, blobs, false, start)
+}

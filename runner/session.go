@@ -1,0 +1,265 @@
+package runner
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"swaprun/analyze"
+	"swaprun/extract/dataset"
+	"swaprun/ledger"
+)
+
+// Options say where a run writes and whom it tells.
+type Options struct {
+	Out      string   // directory of the results
+	Ledger   string   // file of the ledger
+	Scales   []string // only these; nil is all
+	Version  string   // of this binary, for the record
+	Progress Progress // nil is Silent
+}
+
+// A session walks an experiment's nodes in dependency order: pairs, then per model and scale checkpoint, captures,
+// metrics and artefacts, then the report. Planning and running are the same walk; planning leaves what the ledger does
+// not hold as it is, and what rests on it unknown.
+type session struct {
+	exp     *Experiment
+	opts    Options
+	led     *ledger.Ledger
+	execute bool   // false: planning
+	id      string // of this run, in the ledger's records
+	started time.Time
+
+	nodes       []*Node // in order of the walk
+	tablePath   string
+	tableDigest ledger.Digest
+	table       *dataset.Table // open only if a table had to be read
+	set         *dataset.Set
+	setDigest   ledger.Digest
+	pairs       *Node
+	models      []*modelWalk // in declaration order
+
+	resultsMu     sync.Mutex
+	cachedResults map[ledger.Digest]*analyze.Result
+
+	report      *Node
+	runtimeName string // "onnxruntime 1.30.0 cpu"
+}
+
+// open checks what can be checked before any work, then opens the ledger.
+func open(ctx context.Context, exp *Experiment, opts Options, execute bool) (*session, error) {
+	if opts.Progress == nil {
+		opts.Progress = Silent{}
+	}
+	s := &session{exp: exp, opts: opts, execute: execute, id: rand.Text(), started: time.Now()}
+	if err := s.preflight(execute); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(filepath.Dir(opts.Ledger), 0o777); err != nil {
+		return nil, fmt.Errorf("ledger: %w", err)
+	}
+	led, err := ledger.Open(opts.Ledger, ledger.Options{
+		Wait:   time.Hour,
+		OnWait: func(holder string) { opts.Progress.Note("waiting for the ledger %s, held by %s", opts.Ledger, holder) },
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.led = led
+	return s, nil
+}
+
+func (s *session) close() error { return s.led.Close() }
+
+// walk visits every node.
+func (s *session) walk(ctx context.Context) error {
+	if err := s.walkPairs(ctx); err != nil {
+		return err
+	}
+	for _, m := range s.models {
+		for _, sr := range m.series {
+			if err := s.walkSeries(ctx, m, sr); err != nil {
+				return err
+			}
+		}
+		if err := s.walkArtefacts(ctx, m, nil); err != nil {
+			return err
+		}
+	}
+	return s.walkReport(ctx)
+}
+
+// walkSeries visits one scale. Its states are in memory for no longer than that.
+func (s *session) walkSeries(ctx context.Context, m *modelWalk, sr *series) error {
+	if err := s.walkCheckpoint(ctx, sr); err != nil {
+		return err
+	}
+	if err := s.learn(m, sr); err != nil {
+		return err
+	}
+	if err := s.walkCaptures(ctx, sr); err != nil {
+		return err
+	}
+	if err := s.walkMetrics(ctx, sr); err != nil {
+		return err
+	}
+	err := s.walkArtefacts(ctx, m, sr)
+	sr.states = nil
+	return err
+}
+
+// add enters a node into the walk. Its key is nil while something it rests on is unknown, and why says what.
+func (s *session) add(kind Kind, id string, key *ledger.Key, why ...string) *Node {
+	n := &Node{ID: id, Kind: kind, Key: key, Why: why}
+	if key == nil {
+		n.State = Unknown
+	}
+	s.nodes = append(s.nodes, n)
+	return n
+}
+
+// settle finds out which of the nodes the ledger holds. Nodes that have to run are returned, each action once: nodes
+// that describe the same work share its outcome through twins.
+func (s *session) settle(nodes []*Node) (todo []*Node, err error) {
+	ids := make([]ledger.ActionID, 0, len(nodes))
+	known := make([]*Node, 0, len(nodes))
+	for _, n := range nodes {
+		if n.Key != nil && !n.done {
+			ids = append(ids, n.Key.ID())
+			known = append(known, n)
+		}
+	}
+	found, err := s.led.LookupAll(ids)
+	if err != nil {
+		return nil, err
+	}
+	first := map[ledger.ActionID]*Node{}
+	for i, n := range known {
+		if r, ok := found[ids[i]]; ok {
+			n.State, n.done = Hit, true
+			n.outcome = outcome{failed: r.Failed, outputs: r.Outputs, seconds: r.Duration.Seconds()}
+			continue
+		}
+		n.State = Due
+		if len(n.Why) == 0 {
+			n.Why = []string{s.whyRun(n)}
+		}
+		if twin := first[ids[i]]; twin != nil {
+			n.twin = twin
+			continue
+		}
+		first[ids[i]] = n
+		todo = append(todo, n)
+	}
+	return todo, nil
+}
+
+// whyRun is the short form of explain, for plans: what the ledger would have to hold.
+func (s *session) whyRun(n *Node) string {
+	return "no outcome for this key in the ledger; see explain"
+}
+
+// finish takes the outcome of a node that ran, and that of its twins.
+func (s *session) finish(n *Node, o outcome) {
+	n.outcome, n.done, n.ran = o, true, true
+}
+
+// spread copies outcomes to nodes that describe the same work as another.
+func spread(nodes []*Node) {
+	for _, n := range nodes {
+		if n.twin != nil && n.twin.done {
+			n.outcome, n.done = n.twin.outcome, true
+			n.State = Hit // computed once, by its twin
+		}
+	}
+}
+
+// each runs work on nodes in parallel, in-process nodes being small, and records each outcome as it comes.
+func (s *session) each(ctx context.Context, stage string, nodes []*Node, work func(ctx context.Context, n *Node) ([]ledger.Blob, error)) error {
+	if len(nodes) == 0 {
+		return nil
+	}
+	progress := s.opts.Progress.Stage(stage, len(nodes))
+	defer progress.End()
+	var mu sync.Mutex
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	for _, n := range nodes {
+		g.Go(func() error {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			start := time.Now()
+			blobs, err := work(ctx, n)
+			if err != nil {
+				if ctx.Err() != nil {
+					return ctx.Err()
+				}
+				mu.Lock()
+				s.finish(n, outcome{err: err})
+				mu.Unlock()
+				progress.Step(1)
+				return nil
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			defer progress.Step(1)
+			return s.record(n, blobs, false, start)
+		})
+	}
+	return g.Wait()
+}
+
+// record stores one outcome and finishes the node.
+func (s *session) record(n *Node, blobs []ledger.Blob, failed bool, start time.Time) error {
+	took := time.Since(start)
+	results, err := s.led.Record(ledger.Record{Key: n.Key, Outputs: blobs, Failed: failed, Meta: s.meta(n.Kind, start, took)})
+	if err != nil {
+		return fmt.Errorf("record %s: %w", n.ID, err)
+	}
+	s.finish(n, outcome{failed: failed, outputs: results[0].Outputs, seconds: took.Seconds()})
+	return nil
+}
+
+// meta says who computed a node. Only captures run in onnxruntime.
+func (s *session) meta(kind Kind, start time.Time, took time.Duration) ledger.Meta {
+	device := ledger.ThisDevice("")
+	if kind == KindCapture {
+		device = ledger.ThisDevice(s.runtimeName)
+	}
+	return ledger.Meta{Run: s.id, Tool: s.opts.Version, Device: device, Started: start, Duration: took}
+}
+
+// recordRun appends what this run reused and computed.
+func (s *session) recordRun() error {
+	var hits []ledger.ActionID
+	for _, n := range s.nodes {
+		if n.done && !n.ran && n.Key != nil {
+			hits = append(hits, n.Key.ID())
+		}
+	}
+	_, total := tally(s.nodes)
+	return s.led.RecordRun(ledger.Run{
+		Name: s.exp.Name, Ran: uint64(total.Ran), Failed: uint64(total.Failed),
+		Meta: s.meta(KindReport, s.started, time.Since(s.started)),
+	}, hits)
+}
+
+// analyses are the metrics the experiment asks for, by name.
+func (s *session) analyses() []analyze.Metric {
+	var out []analyze.Metric
+	for _, m := range analyze.Metrics() {
+		if s.exp.Analyses == nil || slices.Contains(s.exp.Analyses, m.Name) {
+			out = append(out, m)
+		}
+	}
+	return out
+}
