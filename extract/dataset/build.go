@@ -30,6 +30,8 @@ const (
 	Benchmark Layout = "benchmark"
 	// Prepared rows hold both questions.
 	Prepared Layout = "prepared"
+	// CVBench rows are CV-Bench's: of its four tasks, 2D Relation and 3D Depth.
+	CVBench Layout = "cv-bench"
 )
 
 // selectionSeed seeds the stream that samples down to the cap. The released code fixes it, whatever the
@@ -189,8 +191,10 @@ func open(t *Table, want Layout) (Layout, layout, error) {
 		l, err = openBenchmark(t)
 	case Prepared:
 		l, err = openPrepared(t)
+	case CVBench:
+		l, err = openCVBench(t)
 	default:
-		return "", nil, fmt.Errorf("build pairs: layout %q, want %q or %q", want, Benchmark, Prepared)
+		return "", nil, fmt.Errorf("build pairs: layout %q, want %q, %q or %q", want, Benchmark, Prepared, CVBench)
 	}
 	return want, l, err
 }
@@ -205,8 +209,11 @@ func detect(t *Table) Layout {
 		}
 		return true
 	}
-	if has("original_question", "swapped_question") {
+	switch {
+	case has("original_question", "swapped_question"):
 		return Prepared
+	case has("task", "question", "choices", "answer"):
+		return CVBench
 	}
 	return Benchmark
 }
@@ -219,10 +226,11 @@ func (s *Set) accept(l layout, o Options) []Pair {
 	for row := range t.Rows() {
 		p := Pair{ID: fmt.Sprintf("%04d", row+1), Row: row + 1, Index: t.indexOf(row), QuestionID: t.idOf(row)}
 		out := Outcome{Row: row + 1, Line: t.Line(row), Index: p.Index, QuestionID: p.QuestionID, Status: Kept}
+		out.Status, out.Why = l.pair(d, row, &p)
+		out.Category = p.Category
 		if t.category >= 0 {
 			out.Category = shorten(t.Value(row, t.category).String(), 200)
 		}
-		out.Status, out.Why = l.pair(d, row, &p)
 		if out.Status == Kept {
 			accepted = append(accepted, p)
 			d.accepted++

@@ -22,6 +22,7 @@ type Table struct {
 	lines  []int  // where each row starts
 	image  int    // the column whose cells may be images, or -1
 	images []place
+	stored *stored // the rows, instead of cells, of a table that is not text
 }
 
 type cell struct {
@@ -34,12 +35,25 @@ type cell struct {
 //
 // One thing is refused that pandas accepts: a first row with more cells than the header, which pandas takes as row
 // labels, shifting every column by one.
+//
+// Parquet files, JSON lines (by the name .jsonl) and a folder of test_2d and test_3d files, the forms in which CV-Bench
+// comes, are tables too; their values have the types the files give them.
 func Open(path string) (*Table, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("open table: %w", err)
 	}
 	defer f.Close()
+	switch info, err := f.Stat(); {
+	case err != nil:
+		return nil, fmt.Errorf("open table: %w", err)
+	case info.IsDir():
+		return openFolder(path)
+	case isParquet(f):
+		return openParquetTable(path)
+	case strings.HasSuffix(path, ".jsonl"):
+		return openLines(path)
+	}
 	t, err := read(path, f)
 	if err != nil {
 		return nil, err
@@ -209,6 +223,9 @@ func (t *Table) Find(name string) int {
 
 // at returns the cell as written, and false where the row ends before the column.
 func (t *Table) at(row, column int) (cell, bool) {
+	if t.stored != nil {
+		return cell{}, false
+	}
 	i := t.starts[row] + column
 	if i >= t.starts[row+1] {
 		return cell{}, false
@@ -219,6 +236,9 @@ func (t *Table) at(row, column int) (cell, bool) {
 // Value returns a cell (row and column from 0) as pandas reads it. Of an image cell too long to be anything else it
 // gives no text; see Image.
 func (t *Table) Value(row, column int) Value {
+	if t.stored != nil {
+		return t.stored.values[row*len(t.Columns)+column]
+	}
 	c, ok := t.at(row, column)
 	if !ok && t.Columns[column].reading != asIs {
 		return missingValue
