@@ -281,15 +281,67 @@ func scalesFigure(results []scaled, model string, subset analyze.Subset, limits 
 		}
 	}
 	f.nullKey()
-	switch {
-	case len(f.panels) == 0:
+	if len(f.panels) == 0 {
 		return nil
-	case len(f.panels) > 4:
-		f.columns = 3
-	case len(f.panels) == 4:
-		f.columns = 2
 	}
+	f.columns = columnsFor(len(f.panels))
 	return f
+}
+
+// comparisonFigure shows a comparison across scales, whose lines are called "quantity: scale − other scale": one panel per
+// quantity, one line per scale. Other names make a panel each.
+func comparisonFigure(r *analyze.Result, marks []ScaleMark, model string, subset analyze.Subset) *lineFigure {
+	f := &lineFigure{title: r.Title, yLabel: r.Curve.Unit, within: r.Curve.Range, subtitle: fmt.Sprintf("%s · %s", model, subsetName(subset)) + methodNote(r.Curve.Method)}
+	panels := map[string]int{}
+	keyed := map[string]bool{}
+	for _, l := range r.Curve.Lines {
+		quantity, name, split := strings.Cut(l.Key, ": ")
+		s := lineSeries{key: keyName(l.Key), tone: keyTone(l.Key), points: series(l)}
+		if split {
+			s.key = name
+			of, _, _ := strings.Cut(name, " − ")
+			if i := slices.IndexFunc(marks, func(m ScaleMark) bool { return m.Name == of }); i >= 0 {
+				s.tone, s.kind = scaleTone(marks[i]), scaleMarker(marks[i])
+			}
+			if !keyed[name] {
+				keyed[name] = true
+				f.keys = append(f.keys, legendKey{text: name, tone: s.tone, kind: s.kind})
+			}
+		}
+		k, ok := panels[quantity]
+		if !ok {
+			k = len(f.panels)
+			panels[quantity] = k
+			f.panels = append(f.panels, linePanel{title: keyName(quantity)})
+		}
+		f.panels[k].lines = append(f.panels[k].lines, s)
+		f.panels[k].null = envelope(append([][]linePoint{s.points}, pointsOf(f.panels[k])...)...)
+	}
+	if len(f.panels) == 0 {
+		return nil
+	}
+	f.nullKey()
+	f.columns = columnsFor(len(f.panels))
+	return f
+}
+
+func pointsOf(p linePanel) [][]linePoint {
+	var out [][]linePoint
+	for _, l := range p.lines {
+		out = append(out, l.points)
+	}
+	return out
+}
+
+// columnsFor arranges panels: up to three in a row.
+func columnsFor(n int) int {
+	switch {
+	case n > 4:
+		return 3
+	case n == 4:
+		return 2
+	}
+	return n
 }
 
 // keyOrder sorts axes and canonical categories as every output does: canonical categories first, so that a grid of panels

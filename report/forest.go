@@ -60,7 +60,11 @@ func (f *forestFigure) scene(panelW float64) *scene {
 		lo, hi := math.Inf(1), math.Inf(-1)
 		for _, row := range p.marks {
 			for _, m := range row {
-				for _, v := range []float64{val(m.e.Value), val(m.e.Low), val(m.e.High)} {
+				null := [2]float64{nan, nan}
+				if m.e.Null != nil {
+					null = [2]float64{m.e.Null.Low, m.e.Null.High}
+				}
+				for _, v := range []float64{val(m.e.Value), val(m.e.Low), val(m.e.High), null[0], null[1]} {
 					if !math.IsNaN(v) {
 						lo, hi = math.Min(lo, v), math.Max(hi, v)
 					}

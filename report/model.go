@@ -412,10 +412,8 @@ func (w *modelWriter) further() {
 	for _, metric := range names {
 		for _, subset := range subsetsShown {
 			entries := w.page.entries(w.m, metric, subset)
-			for _, e := range w.page.Results { // comparisons across this model's scales
-				if e.Model == w.m.Name && e.Scale == "" && e.Result != nil && e.Result.Metric == metric && e.Result.Subset == subset {
-					entries = append(entries, e)
-				}
+			if anyResult(entries) == nil {
+				entries = w.acrossScales(metric, subset)
 			}
 			s = w.byShape(s, metric, subset, entries)
 		}
@@ -426,22 +424,29 @@ func (w *modelWriter) further() {
 	}
 }
 
+// acrossScales are comparisons of this model's scales.
+func (w *modelWriter) acrossScales(metric string, subset analyze.Subset) []Entry {
+	var out []Entry
+	for _, e := range w.page.Results {
+		if e.Model == w.m.Name && e.Scale == "" && e.Result != nil && e.Result.Metric == metric && e.Result.Subset == subset {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
 func (w *modelWriter) byShape(s sectionView, metric string, subset analyze.Subset, entries []Entry) sectionView {
 	r := anyResult(entries)
 	switch {
 	case r == nil:
 	case r.Curve != nil:
-		var results []scaled
-		for i, e := range entries {
-			mark := ScaleMark{Name: e.Scale, Order: i, Samples: -1}
-			if i < len(w.m.Scales) {
-				mark = marks(w.m)[i]
+		if entries[0].Scale == "" {
+			if f := comparisonFigure(r, marks(w.m), w.v.Name, subset); f != nil {
+				s.More = append(s.More, w.figure(f, w.id(metric, string(subset)), sources(entries...), true))
 			}
-			if e.Scale == "" {
-				mark.Name = "comparison"
-			}
-			results = append(results, scaled{mark, e.Result})
+			break
 		}
+		results := scaledBy(w.m, entries)
 		if f := scalesFigure(results, w.v.Name, subset, nil); f != nil {
 			s.More = append(s.More, w.figure(f, w.id(metric, string(subset)), sources(entries...), true))
 		}

@@ -253,12 +253,26 @@ func (t *tree) scaleFiles(scale ScaleMark) {
 
 func (t *tree) vectorFiles(scale ScaleMark) {
 	s := scale.Name
-	// Correctness flags and the word for the vertical opposite are in the bytes.
-	for _, l := range t.spec.Layouts {
+	// Correctness flags and the word for the vertical opposite are in the bytes. Where bridge and release share a folder,
+	// the file with the flags serves both.
+	words := t.words()
+	full, bare := words[0], []Layout(nil)
+	if slices.Contains(full, Release) {
+		full = slices.DeleteFunc(slices.Clone(full), func(l Layout) bool { return l == Release })
+		if !slices.Contains(full, Bridge) {
+			bare = []Layout{Release}
+		}
+	}
+	for _, group := range [][]Layout{full, bare, words[1]} {
+		if len(group) == 0 {
+			continue
+		}
 		a := Artefact{Recipe: t.recipe("vectors.npz", analyze.AllPairs, -1, scale), Inputs: []Input{{Source: FromVectors, Scale: s}}}
 		a.Recipe.Layers = t.spec.NPZ
-		a.Recipe.Layout = l
-		t.add(a, []Layout{l}, func(l Layout) []string { return []string{t.root(l, s) + "/npz/vectors_" + s + ".npz"} })
+		if group[0] == Release || group[0] == Seed {
+			a.Recipe.Layout = group[0]
+		}
+		t.add(a, group, func(l Layout) []string { return []string{t.root(l, s) + "/npz/vectors_" + s + ".npz"} })
 	}
 	if t.spec.Quads {
 		a := Artefact{Recipe: t.recipe("quads.npz", analyze.AllPairs, -1, scale), Inputs: []Input{{Source: FromQuads, Scale: s}}}
@@ -375,9 +389,14 @@ func (t *tree) scaleFigures(scale ScaleMark) {
 					return in("heatmap/heatmap_"+at, "heatmap/heatmap_"+at)(l)
 				})
 			}
-			if t.applies(MetricPCA, subset) {
-				t.figure(t.recipe("pca.png", subset, block, scale), with(result(scale, subset, MetricPCA)), in("pca/pca_"+at, "pca/pca_"+at))
-				t.figure(t.recipe("pca3d.png", subset, block, scale), with(result(scale, subset, MetricPCA)), in("pca_3d/pca_"+at, "pca_3d/pca_"+at))
+			// Components are fitted to all pairs whether or not unreliable categories are faded.
+			fitted := subset
+			if subset == analyze.AllWithValidity && !t.applies(MetricPCA, subset) {
+				fitted = analyze.AllPairs
+			}
+			if t.applies(MetricPCA, fitted) {
+				t.figure(t.recipe("pca.png", subset, block, scale), with(result(scale, fitted, MetricPCA)), in("pca/pca_"+at, "pca/pca_"+at))
+				t.figure(t.recipe("pca3d.png", subset, block, scale), with(result(scale, fitted, MetricPCA)), in("pca_3d/pca_"+at, "pca_3d/pca_"+at))
 			}
 		}
 	}
