@@ -32,6 +32,8 @@ const (
 	Prepared Layout = "prepared"
 	// CVBench rows are CV-Bench's: of its four tasks, 2D Relation and 3D Depth.
 	CVBench Layout = "cv-bench"
+	// Templated rows hold one question in the pipeline's own words and its answer: SpatialTunnel as parquet.
+	Templated Layout = "templated"
 )
 
 // selectionSeed seeds the stream that samples down to the cap. The released code fixes it, whatever the
@@ -193,8 +195,10 @@ func open(t *Table, want Layout) (Layout, layout, error) {
 		l, err = openPrepared(t)
 	case CVBench:
 		l, err = openCVBench(t)
+	case Templated:
+		l, err = openTemplated(t)
 	default:
-		return "", nil, fmt.Errorf("build pairs: layout %q, want %q, %q or %q", want, Benchmark, Prepared, CVBench)
+		return "", nil, fmt.Errorf("build pairs: layout %q, want %q, %q, %q or %q", want, Benchmark, Prepared, CVBench, Templated)
 	}
 	return want, l, err
 }
@@ -214,6 +218,8 @@ func detect(t *Table) Layout {
 		return Prepared
 	case has("task", "question", "choices", "answer"):
 		return CVBench
+	case isTemplated(t):
+		return Templated
 	}
 	return Benchmark
 }
