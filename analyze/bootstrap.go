@@ -7,8 +7,8 @@ import (
 	"slices"
 )
 
-// batch is the number of draws that are weighed together: enough for the matrix kernel, little enough memory.
-const batch = 128
+// batch is the number of draws that are weighed together: two panels of the matrix kernel.
+const batch = 192
 
 // A stream draws bounded integers the same way in every version of the library.
 type stream struct{ src *rand.PCG }
@@ -43,13 +43,17 @@ func (r *resampler) counts(b int, dst []uint8) []uint8 {
 	return dst
 }
 
-// weights fills w [len(pairs), m] with the weights of draws from to from+m.
+// weights fills w [m, len(pairs)] with the weights of draws from to from+m; a negative pair weighs nothing.
 func (r *resampler) weights(w []float64, pairs []int, from, m int) {
 	var c []uint8
 	for j := range m {
 		c = r.counts(from+j, c)
+		row := w[j*len(pairs) : (j+1)*len(pairs)]
 		for i, p := range pairs {
-			w[i*m+j] = float64(c[r.unit[p]])
+			row[i] = 0
+			if p >= 0 {
+				row[i] = float64(c[r.unit[p]])
+			}
 		}
 	}
 }

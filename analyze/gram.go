@@ -3,7 +3,6 @@ package analyze
 import (
 	"fmt"
 	"math"
-	"slices"
 )
 
 // tinyNorm is the norm below which the released code leaves a delta as it is instead of scaling it to unit length:
@@ -11,179 +10,164 @@ import (
 // Such a delta counts in n and has a cosine of about 0 with everything.
 const tinyNorm = 10 * 0x1p-23
 
-// A cell is the set of pairs that share category and layout. Sums are kept per cell, so that every metric can weight
-// categories and layouts as it needs.
+// A cell is the set of pairs that share category, layout and whether both answers are right. Sums are kept per cell, so
+// that every subset and every metric can combine categories and layouts as it needs.
 type cell struct {
 	category int
 	layout   Layout
+	both     bool
 }
 
-// A gram holds the inner products of one block's deltas.
+// in reports whether the cell's pairs belong to a subset.
+func (c cell) in(s Subset) bool { return c.both || s != BothCorrect }
+
+// A gram holds the inner products of one block's deltas. Rows are sorted by cell; each cell is filled up with
+// zero deltas to a multiple of the tile, so that products over a cell need no special cases.
 type gram struct {
-	pairs []int     // positions in Vectors.Pairs, sorted by cell, [n]
-	cells []cell    // those with pairs, by category and layout
+	pairs []int     // positions in Vectors.Pairs, −1 for filling, [n]
+	cells []cell    // those with pairs
 	start []int     // cell c has rows start[c] to start[c+1], [len(cells)+1]
 	norm  []float64 // ‖δ‖, [n]
-	inv   []float64 // what to scale δ with for unit length: 1/‖δ‖, or 1 below tinyNorm, [n]
-	k     []float64 // ⟨δ_i, δ_j⟩, [n, n], both halves
+	inv   []float64 // what to scale δ with for unit length: 1/‖δ‖, or 1 below tinyNorm; 0 for filling; [n]
+	sign  []float64 // s, [n]
+	k     []float64 // ⟨δ_i, δ_j⟩, [n, n], both halves; 0 between axes unless crossed
+	cross []float64 // ⟨Σδ, Σδ⟩ of two cells, [cells, cells]; nil if crossed: then k says it
 }
 
 func (g *gram) n() int { return len(g.pairs) }
 
-// rows returns the half-open range of rows of a category.
-func (g *gram) rows(category int) (lo, hi int) {
-	lo, hi = -1, -1
+// rows lists the rows of a subset for which the category satisfies want.
+func (g *gram) rows(s Subset, want func(category int) bool) []int {
+	var out []int
 	for c, cl := range g.cells {
-		if cl.category == category {
-			if lo < 0 {
-				lo = g.start[c]
+		if cl.in(s) && want(cl.category) {
+			for r := g.start[c]; r < g.start[c+1] && g.pairs[r] >= 0; r++ {
+				out = append(out, r)
 			}
-			hi = g.start[c+1]
 		}
 	}
-	if lo < 0 {
-		return 0, 0
-	}
-	return lo, hi
+	return out
 }
 
-// axisRows returns the half-open range of rows of an axis: its two categories follow each other.
-func (g *gram) axisRows(axis int) (lo, hi int) {
-	lo, mid := g.rows(2 * axis)
-	lo2, hi := g.rows(2*axis + 1)
-	switch {
-	case lo == mid:
-		return lo2, hi
-	case lo2 == hi:
-		return lo, mid
-	}
-	return lo, hi
+func (g *gram) categoryRows(s Subset, category int) []int {
+	return g.rows(s, func(c int) bool { return c == category })
 }
 
-// sign is s of a row.
-func (g *gram) sign(row int) float64 {
-	c, _ := slices.BinarySearch(g.start, row+1)
-	return signOf(g.cells[c-1].category)
+func (g *gram) axisRows(s Subset, axis int) []int {
+	return g.rows(s, func(c int) bool { return c/2 == axis })
 }
 
-// newGram computes the inner products of all pairs that have position b of v.Blocks.
-// cross false leaves out products between different axes: coherence needs none.
+// newGram computes the inner products of all pairs that have position b of v.Blocks. crossed true computes those between
+// different axes too: draws need them one by one, a point estimate only their sums over cells.
 // A state that is not finite is an error that names the pair.
-func newGram(v *Vectors, b int, cross bool) (*gram, error) {
+func newGram(v *Vectors, b int, crossed bool) (*gram, error) {
 	g := &gram{}
+	axisStart := [4]int{}
 	for c := range Categories {
+		axisStart[c/2+1] = len(g.pairs)
 		for _, l := range layouts {
-			at := len(g.pairs)
-			for i := range v.Pairs {
-				if v.Pairs[i].Layout == l && v.Pairs[i].Category == Categories[c] && v.has(i, b) {
-					g.pairs = append(g.pairs, i)
+			for _, both := range []bool{true, false} {
+				at := len(g.pairs)
+				for i := range v.Pairs {
+					p := &v.Pairs[i]
+					if p.Layout == l && p.Category == Categories[c] && (v.Answered && p.BothCorrect()) == both && v.has(i, b) {
+						g.pairs = append(g.pairs, i)
+					}
 				}
-			}
-			if len(g.pairs) > at {
-				g.cells = append(g.cells, cell{c, l})
+				if len(g.pairs) == at {
+					continue
+				}
+				for len(g.pairs)%tileA != 0 {
+					g.pairs = append(g.pairs, -1)
+				}
+				g.cells = append(g.cells, cell{c, l, both})
 				g.start = append(g.start, at)
 			}
 		}
+		axisStart[c/2+1] = len(g.pairs)
 	}
 	n := len(g.pairs)
 	g.start = append(g.start, n)
+	cellOf := make([]int, n)
+	g.sign = make([]float64, n)
+	for c := range g.cells {
+		for r := g.start[c]; r < g.start[c+1]; r++ {
+			cellOf[r] = c
+			g.sign[r] = signOf(g.cells[c].category)
+		}
+	}
+	var sums []float64 // Σδ by cell, [cells, d]
+	if !crossed {
+		sums = make([]float64, len(g.cells)*v.Width)
+	}
 	fill := func(dst []float64, r, at int) {
 		i := g.pairs[r]
-		original, swapped := v.original(i, b)[at:], v.swapped(i, b)[at:]
-		for k := range dst {
-			dst[k] = float64(swapped[k] - original[k]) // rounded to float32 first: that is the delta
+		if i < 0 {
+			clear(dst)
+			return
+		}
+		widenDelta(dst, v.original(i, b)[at:], v.swapped(i, b)[at:])
+		if !crossed {
+			add(sums[cellOf[r]*v.Width+at:], dst)
 		}
 	}
 	g.k = make([]float64, n*n)
-	if cross {
+	if crossed {
 		products(g.k, n, v.Width, fill, 0, n)
 	} else {
 		for a := range Axes {
-			lo, hi := g.axisRows(a)
-			products(g.k, n, v.Width, fill, lo, hi)
+			products(g.k, n, v.Width, fill, axisStart[a], axisStart[a+1])
 		}
+		g.cross = make([]float64, len(g.cells)*len(g.cells))
+		products(g.cross, len(g.cells), v.Width, func(dst []float64, c, at int) { copy(dst, sums[c*v.Width+at:]) }, 0, len(g.cells))
 	}
-	g.norms()
-	for r, norm := range g.norm {
-		if math.IsNaN(norm) || math.IsInf(norm, 0) {
-			p := g.pairs[r]
+	g.norm, g.inv = make([]float64, n), make([]float64, n)
+	for r, p := range g.pairs {
+		if p < 0 {
+			continue
+		}
+		g.norm[r] = math.Sqrt(g.k[r*n+r])
+		if math.IsNaN(g.norm[r]) || math.IsInf(g.norm[r], 0) {
 			return nil, fmt.Errorf("block %d, pair %d (%s): the delta is not finite", v.Blocks[b], p, v.Pairs[p].ID)
+		}
+		g.inv[r] = 1
+		if g.norm[r] >= tinyNorm {
+			g.inv[r] = 1 / g.norm[r]
 		}
 	}
 	return g, nil
 }
 
-// norms fills norm and inv from the diagonal of k.
-func (g *gram) norms() {
-	n := g.n()
-	g.norm, g.inv = make([]float64, n), make([]float64, n)
-	for i := range n {
-		g.norm[i] = math.Sqrt(g.k[i*n+i])
-		g.inv[i] = 1
-		if g.norm[i] >= tinyNorm {
-			g.inv[i] = 1 / g.norm[i]
-		}
-	}
-}
-
-// sub is the gram of the rows for which keep holds.
-func (g *gram) sub(keep func(pair int) bool) *gram {
-	s := &gram{}
-	var at []int
-	for c := range g.cells {
-		first := len(at)
-		for r := g.start[c]; r < g.start[c+1]; r++ {
-			if keep(g.pairs[r]) {
-				at = append(at, r)
-				s.pairs = append(s.pairs, g.pairs[r])
-			}
-		}
-		if len(at) > first {
-			s.cells = append(s.cells, g.cells[c])
-			s.start = append(s.start, first)
-		}
-	}
-	s.start = append(s.start, len(at))
-	s.k = make([]float64, len(at)*len(at))
-	for i, r := range at {
-		row, from := s.k[i*len(at):(i+1)*len(at)], g.k[r*g.n():(r+1)*g.n()]
-		for j, c := range at {
-			row[j] = from[c]
-		}
-	}
-	s.norms()
-	return s
-}
-
 // cosine is G_ij without signs.
 func (g *gram) cosine(i, j int) float64 { return g.k[i*g.n()+j] * g.inv[i] * g.inv[j] }
 
-// spread is mean and population deviation of the sign-corrected cosines of all pairs i < j of rows lo to hi, in two passes;
-// NaN for fewer than two rows. Within one category signs cancel.
-func (g *gram) spread(lo, hi int) (mean, sd float64) {
-	if hi-lo < 2 {
+// spread is mean and population deviation of the sign-corrected cosines of all pairs of the rows, in two passes; NaN
+// for fewer than two rows. Within one category signs cancel.
+func (g *gram) spread(rows []int) (mean, sd float64) {
+	if len(rows) < 2 {
 		return math.NaN(), math.NaN()
 	}
-	n, m := g.n(), float64(hi-lo)*float64(hi-lo-1)/2
-	scale := make([]float64, hi-lo)
-	for i := range scale {
-		scale[i] = g.inv[lo+i] * g.sign(lo+i)
+	n, m := g.n(), float64(len(rows))*float64(len(rows)-1)/2
+	scale := make([]float64, len(rows))
+	for x, r := range rows {
+		scale[x] = g.inv[r] * g.sign[r]
 	}
 	var sum float64
-	for i := lo + 1; i < hi; i++ {
+	for x, i := range rows {
+		row := g.k[i*n : (i+1)*n]
 		var part float64
-		for j, x := range g.k[i*n+lo : i*n+i] {
-			part += x * scale[j]
+		for y, j := range rows[:x] {
+			part += row[j] * scale[y]
 		}
-		sum += part * scale[i-lo]
+		sum += part * scale[x]
 	}
 	mean = sum / m
 	var sq float64
-	for i := lo + 1; i < hi; i++ {
+	for x, i := range rows {
+		row, s := g.k[i*n:(i+1)*n], scale[x]
 		var part float64
-		si := scale[i-lo]
-		for j, x := range g.k[i*n+lo : i*n+i] {
-			e := x*scale[j]*si - mean
+		for y, j := range rows[:x] {
+			e := row[j]*scale[y]*s - mean
 			part += e * e
 		}
 		sq += part
@@ -191,22 +175,23 @@ func (g *gram) spread(lo, hi int) (mean, sd float64) {
 	return mean, math.Sqrt(sq / m)
 }
 
-// projections are the leave-one-out projections h_i = (Σ_j G_ij − G_ii)/(n−1) of rows lo to hi: the mean
-// cosine of one signed delta with all others. Their mean is the coherence. Nil for fewer than two rows.
-func (g *gram) projections(lo, hi int) []float64 {
-	if hi-lo < 2 {
+// projections are the leave-one-out projections h_i = (Σ_j G_ij − G_ii)/(n−1) of the rows: the mean cosine of one signed
+// delta with all others. Their mean is the coherence. Nil for fewer than two rows.
+func (g *gram) projections(rows []int) []float64 {
+	if len(rows) < 2 {
 		return nil
 	}
-	h := make([]float64, hi-lo)
+	h := make([]float64, len(rows))
 	n := g.n()
-	for i := lo; i < hi; i++ {
+	for x, i := range rows {
+		row := g.k[i*n : (i+1)*n]
 		var sum float64
-		for j := lo; j < hi; j++ {
+		for _, j := range rows {
 			if j != i {
-				sum += g.k[i*n+j] * g.inv[j] * g.sign(j)
+				sum += row[j] * g.inv[j] * g.sign[j]
 			}
 		}
-		h[i-lo] = sum * g.inv[i] * g.sign(i) / float64(hi-lo-1)
+		h[x] = sum * g.inv[i] * g.sign[i] / float64(len(rows)-1)
 	}
 	return h
 }

@@ -83,10 +83,7 @@ func (v *Vectors) clouds(members []int, b int) (clouds []Cloud, notes []string, 
 		return clouds, append(notes, fmt.Sprintf("block %d: %d deltas have no second component", block, n)), nil
 	}
 	p, err := principal(n, v.Width, k, func(dst []float64, r, from int) {
-		original, swapped := v.original(at[r], b)[from:], v.swapped(at[r], b)[from:]
-		for k := range dst {
-			dst[k] = float64(swapped[k] - original[k])
-		}
+		widenDelta(dst, v.original(at[r], b)[from:], v.swapped(at[r], b)[from:])
 	})
 	if err != nil {
 		return nil, nil, fmt.Errorf("block %d: deltas: %w", block, err)
@@ -258,11 +255,11 @@ func ritz(a []float64, n, k int) (values, vectors []float64) {
 // residuals ‖Ae − λe‖ vanish to rounding. A block wider than k converges at the gap behind its last
 // vector, which matters where the third component lies in the noise.
 func krylov(a []float64, n, k int) (values, vectors []float64) {
-	const width = 8
+	const width = 3 * tileB // whole tiles of the matrix kernel
 	const tolerance = 1e-13
 	limit := n / width * width
 	rng := rand.NewPCG(42, uint64(n)) // any start will do; a fixed one gives the same bits
-	next := make([]float64, n*width)
+	next := make([]float64, width*n)
 	for i := range next {
 		next[i] = float64(rng.Uint64()>>11)*0x1p-53 - 0.5
 	}
@@ -270,36 +267,24 @@ func krylov(a []float64, n, k int) (values, vectors []float64) {
 	var image [][]float64 // A times them
 	check := 6 * width
 	for len(basis) < limit {
-		fresh := 0
+		q := make([]float64, 0, width*n)
 		for c := range width {
-			q := make([]float64, n)
-			for i := range q {
-				q[i] = next[i*width+c]
-			}
-			if orthonormalise(q, basis) {
-				basis = append(basis, q)
-				fresh++
+			x := next[c*n : (c+1)*n]
+			if orthonormalise(x, basis) {
+				q = append(q, x...)
+				basis = append(basis, q[len(q)-n:])
 			}
 		}
+		fresh := len(q) / n
 		if fresh == 0 {
 			break // the space is invariant
 		}
-		q := make([]float64, n*fresh)
-		for c, col := range basis[len(basis)-fresh:] {
-			for i, x := range col {
-				q[i*fresh+c] = x
-			}
-		}
-		y := make([]float64, n*fresh)
-		multiply(y, a, n, q, fresh, n, n, fresh)
-		next = make([]float64, n*width)
+		next = make([]float64, width*n)
+		y := make([]float64, fresh*n)
+		rowsByRows(y, n, a, n, q, n, n, fresh, n, nil)
+		copy(next, y)
 		for c := range fresh {
-			col := make([]float64, n)
-			for i := range col {
-				col[i] = y[i*fresh+c]
-				next[i*width+c] = col[i]
-			}
-			image = append(image, col)
+			image = append(image, y[c*n:(c+1)*n])
 		}
 		if len(basis) >= check {
 			check = len(basis) + max(4*width, len(basis)/3/width*width)

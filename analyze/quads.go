@@ -272,17 +272,19 @@ func (a *alignment) points(q *Quads, split []Layout, o Options, r *resampler) []
 		}
 	}
 	// The excess needs wᵀCw: in batches, as in the bootstrap of pairs.
-	ws, y := make([]float64, n*batch), make([]float64, n*batch)
+	ws, y := make([]float64, batch*n), make([]float64, batch*n)
 	for from := 0; from < o.Draws; from += batch {
 		m := min(batch, o.Draws-from)
-		r.weights(ws[:n*m], a.quads, from, m)
-		multiply(y[:n*m], a.c, n, ws[:n*m], m, n, n, m)
+		r.weights(ws[:m*n], a.quads, from, m)
+		clear(y)
+		rowsByRows(y, n, a.c, n, ws, n, n, m, n, nil)
 		for j := range m {
 			var sw float64
-			for i := range n {
-				sw += ws[i*m+j]
+			row := ws[j*n : (j+1)*n]
+			for _, x := range row {
+				sw += x
 			}
-			draws[3] = append(draws[3], draws[0][from+j]-dotColumn(ws, y, 0, n, m, j)/(sw*sw))
+			draws[3] = append(draws[3], draws[0][from+j]-dot(row, y[j*n:(j+1)*n])/(sw*sw))
 		}
 	}
 	for i, d := range draws {

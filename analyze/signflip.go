@@ -18,36 +18,39 @@ type signFlip struct {
 
 // signFlips returns the null of every axis, nil where fewer than two deltas leave nothing to flip.
 // Draw b has the same sign for a pair at every block, so that maxima over blocks and axes are joint.
-func (g *gram) signFlips(o Options) [3]*signFlip {
+func (g *gram) signFlips(subset Subset, o Options) [3]*signFlip {
 	var out [3]*signFlip
 	for a := range Axes {
-		lo, hi := g.axisRows(a)
-		n := hi - lo
+		rows := g.axisRows(subset, a)
+		n := len(rows)
 		if n < 2 {
 			continue
 		}
 		pairs := float64(n) * float64(n-1)
 		u := make([]float64, n*n) // G up to signs, which the flips make irrelevant, without its diagonal
 		var square float64
-		for i := range n {
-			for j := range n {
+		at := make([]int, n)
+		for x, i := range rows {
+			at[x] = g.pairs[i]
+			for y, j := range rows {
 				if i != j {
-					x := g.cosine(lo+i, lo+j)
-					u[i*n+j] = x
-					square += x * x
+					c := g.cosine(i, j)
+					u[x*n+y] = c
+					square += c * c
 				}
 			}
 		}
 		f := &signFlip{sd: math.Sqrt(2*square) / pairs}
-		eps, y := make([]float64, n*batch), make([]float64, n*batch)
+		eps, y := make([]float64, batch*n), make([]float64, batch*n)
 		for from := 0; from < o.Draws; from += batch {
 			m := min(batch, o.Draws-from)
 			for j := range m {
-				flips(eps, m, j, g.pairs[lo:hi], rand.NewPCG(o.Seed^0x466c6970, uint64(from+j))) // "Flip"
+				flips(eps[j*n:(j+1)*n], at, rand.NewPCG(o.Seed^0x466c6970, uint64(from+j))) // "Flip"
 			}
-			multiply(y[:n*m], u, n, eps[:n*m], m, n, n, m)
+			clear(y)
+			rowsByRows(y, n, u, n, eps, n, n, m, n, nil)
 			for j := range m {
-				f.draws = append(f.draws, dotColumn(eps, y, 0, n, m, j)/pairs)
+				f.draws = append(f.draws, dot(eps[j*n:(j+1)*n], y[j*n:(j+1)*n])/pairs)
 			}
 		}
 		out[a] = f
@@ -55,15 +58,14 @@ func (g *gram) signFlips(o Options) [3]*signFlip {
 	return out
 }
 
-// flips writes one draw's signs to column j of eps [len(pairs), m]: pair p has bit p of the stream.
-func flips(eps []float64, m, j int, pairs []int, src *rand.PCG) {
-	last := slices.Max(pairs)
-	words := make([]uint64, last/64+1)
+// flips writes one draw's signs to eps [len(pairs)]: pair p has bit p of the stream.
+func flips(eps []float64, pairs []int, src *rand.PCG) {
+	words := make([]uint64, slices.Max(pairs)/64+1)
 	for i := range words {
 		words[i] = src.Uint64()
 	}
 	for i, p := range pairs {
-		eps[i*m+j] = 1 - 2*float64(words[p/64]>>(p%64)&1)
+		eps[i] = 1 - 2*float64(words[p/64]>>(p%64)&1)
 	}
 }
 

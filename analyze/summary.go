@@ -129,66 +129,77 @@ func eachBlock(n int, f func(b int) error) error {
 	return nil
 }
 
+// blockFacts computes the facts of one block for every subset at once.
 func (v *Vectors) blockFacts(b int, o Options, r *resampler) (map[Subset]*facts, error) {
-	g, err := newGram(v, b, true)
+	draws := o.Draws > 0 && r.count > 1
+	g, err := newGram(v, b, draws)
 	if err != nil {
 		return nil, err
 	}
-	out := map[Subset]*facts{AllPairs: g.facts(o, r)}
+	subsets := []Subset{AllPairs}
 	if v.Answered {
-		g = g.sub(func(pair int) bool { return v.Pairs[pair].BothCorrect() })
-		out[BothCorrect] = g.facts(o, r)
+		subsets = append(subsets, BothCorrect)
+	}
+	var distribution map[Subset][]float64
+	if draws {
+		distribution = g.bootstrap(subsets, o, r)
+	}
+	point := newSums(g.cells)
+	ones := make([]float64, g.n())
+	for i, p := range g.pairs {
+		if p >= 0 {
+			ones[i] = 1
+		}
+	}
+	g.weigh([]*sums{point}, ones)
+	out := map[Subset]*facts{}
+	for _, s := range subsets {
+		out[s] = g.facts(s, point.moments(s), distribution[s], o)
 	}
 	return out, nil
 }
 
-// facts of one gram.
-func (g *gram) facts(o Options, r *resampler) *facts {
+// facts of one subset from its moments and, if there are any, the draws of every quantity, [quantity][draw] flat.
+func (g *gram) facts(subset Subset, m *moments, draws []float64, o Options) *facts {
 	f := &facts{layouts: map[Layout]int{}, estimates: map[string]Estimate{}, draws: map[string][]float64{},
 		projection: map[string][]float64{}, signs: map[string][]float64{}, unsigned: map[string]float64{}, pairs: map[string][]int{}}
-	for c, cl := range g.cells {
-		f.n[cl.category] += g.start[c+1] - g.start[c]
-		if cl.category/2 == 2 {
-			f.layouts[cl.layout] += g.start[c+1] - g.start[c]
-		}
-	}
-	n := g.n()
-	if n == 0 {
-		return f
-	}
-	ones := make([]float64, n)
-	for i := range ones {
-		ones[i] = 1
-	}
-	s := newSums(g.cells)
-	g.weigh([]*sums{s}, ones)
-	m := s.moments()
-	value := make([]float64, len(quantities))
-	for i, q := range quantities {
-		value[i] = q.value(m)
-	}
 	// Mean and deviation of pair cosines from the cosines themselves: two passes lose nothing to cancellation.
 	spread := map[string][2]float64{}
+	projections := map[string][]float64{}
 	for a, name := range Axes {
 		p, q := 2*a, 2*a+1
 		f.unsigned[name] = (m.unit[p][p] + m.unit[q][q] + 2*m.unit[p][q] - m.udiag[p] - m.udiag[q]) / pairsOf(m.w[p]+m.w[q], m.w2[p]+m.w2[q])
-		lo, hi := g.axisRows(a)
-		mean, sd := g.spread(lo, hi)
+		rows := g.axisRows(subset, a)
+		mean, sd := g.spread(rows)
 		spread["coherence/"+name] = [2]float64{mean, sd}
-		f.projection[name] = g.projections(lo, hi)
-		for i := lo; i < hi; i++ {
-			f.signs[name] = append(f.signs[name], g.sign(i))
+		f.projection[name] = g.projections(rows)
+		projections["coherence/"+name] = f.projection[name]
+		for _, i := range rows {
+			f.signs[name] = append(f.signs[name], g.sign[i])
 			f.pairs[name] = append(f.pairs[name], g.pairs[i])
 		}
 	}
 	for c, name := range Categories {
-		mean, sd := g.spread(g.rows(c))
+		rows := g.categoryRows(subset, c)
+		f.n[c] = len(rows)
+		mean, sd := g.spread(rows)
 		spread["within/"+name] = [2]float64{mean, sd}
+		if o.Draws == 0 {
+			projections["within/"+name] = g.projections(rows)
+		}
 	}
-	draws := g.bootstrap(o, r)
+	for c, cl := range g.cells {
+		if cl.category/2 == 2 && cl.in(subset) {
+			for _, p := range g.pairs[g.start[c]:g.start[c+1]] {
+				if p >= 0 {
+					f.layouts[cl.layout]++
+				}
+			}
+		}
+	}
 	for i, q := range quantities {
 		e := Estimate{}
-		v := value[i]
+		v := q.value(m)
 		if x, ok := spread[q.key]; ok {
 			v = x[0]
 			e.SD = number(x[1])
@@ -197,36 +208,25 @@ func (g *gram) facts(o Options, r *resampler) *facts {
 			f.estimates[q.key] = Estimate{}
 			continue
 		}
-		if draws != nil {
+		switch {
+		case draws != nil:
+			own := draws[i*o.Draws : (i+1)*o.Draws]
 			if slices.Contains(keptDraws, q.key) {
-				f.draws[q.key] = slices.Clone(draws[i*o.Draws : (i+1)*o.Draws])
+				f.draws[q.key] = slices.Clone(own)
 			}
-			if se, low, high, ok := percentiles(draws[i*o.Draws : (i+1)*o.Draws]); ok {
+			if se, low, high, ok := percentiles(own); ok {
 				e.SE, e.Low, e.High = number(se), number(low), number(high)
 			}
+		case o.Draws == 0:
+			hajek(&e, projections[q.key])
 		}
 		f.estimates[q.key] = e
 	}
-	f.flips = g.signFlips(o)
+	f.flips = g.signFlips(subset, o)
 	for a, name := range Axes {
 		if e := f.estimates["coherence/"+name]; e.Value != nil && f.flips[a] != nil {
 			e.Null = f.flips[a].null(*e.Value)
 			f.estimates["coherence/"+name] = e
-		}
-	}
-	if o.Draws == 0 {
-		for name, h := range f.projection {
-			if e := f.estimates["coherence/"+name]; e.Value != nil {
-				hajek(&e, h)
-				f.estimates["coherence/"+name] = e
-			}
-		}
-		for c, name := range Categories {
-			if e := f.estimates["within/"+name]; e.Value != nil {
-				lo, hi := g.rows(c)
-				hajek(&e, g.projections(lo, hi))
-				f.estimates["within/"+name] = e
-			}
 		}
 	}
 	return f
@@ -244,26 +244,28 @@ func hajek(e *Estimate, h []float64) {
 	e.SE, e.Low, e.High = number(se), number(*e.Value-1.96*se), number(*e.Value+1.96*se)
 }
 
-// bootstrap returns every quantity under every draw, [quantity][draw] flat; nil without draws or with one scene.
-func (g *gram) bootstrap(o Options, r *resampler) []float64 {
-	if o.Draws == 0 || r.count < 2 {
-		return nil
-	}
+// bootstrap returns every quantity of every subset under every draw, [quantity][draw] flat.
+func (g *gram) bootstrap(subsets []Subset, o Options, r *resampler) map[Subset][]float64 {
 	n := g.n()
-	out := make([]float64, len(quantities)*o.Draws)
-	w := make([]float64, n*batch)
+	out := map[Subset][]float64{}
+	for _, s := range subsets {
+		out[s] = make([]float64, len(quantities)*o.Draws)
+	}
+	w := make([]float64, batch*n)
 	group := make([]*sums, batch)
 	for j := range group {
 		group[j] = newSums(g.cells)
 	}
 	for from := 0; from < o.Draws; from += batch {
 		m := min(batch, o.Draws-from)
-		r.weights(w[:n*m], g.pairs, from, m)
-		g.weigh(group[:m], w[:n*m])
+		r.weights(w[:m*n], g.pairs, from, m)
+		g.weigh(group[:m], w[:m*n])
 		for j, s := range group[:m] {
-			mo := s.moments()
-			for i, q := range quantities {
-				out[i*o.Draws+from+j] = q.value(mo)
+			for _, subset := range subsets {
+				mo := s.moments(subset)
+				for i, q := range quantities {
+					out[subset][i*o.Draws+from+j] = q.value(mo)
+				}
 			}
 		}
 	}

@@ -21,62 +21,70 @@ func newSums(cells []cell) *sums {
 	return &sums{cells: cells, w: take(c), w2: take(c), raw: take(c * c), unit: take(c * c), diag: take(c), udiag: take(c), norm: take(c)}
 }
 
-// weigh fills dst[j] with the sums under the weights w[:, j], w [n, len(dst)] row-major. Cost: two products with the
-// halves of K that count.
+// weigh fills dst[j] with the sums under the weights w[j, :], w [len(dst), n] row-major with 0 for filling. Only the half of
+// K that counts is multiplied. Weights other than 1 need a crossed gram.
 func (g *gram) weigh(dst []*sums, w []float64) {
 	n, m := g.n(), len(dst)
 	cells := len(g.cells)
-	scaled := make([]float64, n*m)
-	for i := range n {
-		for j := range m {
-			scaled[i*m+j] = w[i*m+j] * g.inv[i]
+	scaled := make([]float64, m*n)
+	for j := range m {
+		for i, x := range w[j*n : (j+1)*n] {
+			scaled[j*n+i] = x * g.inv[i]
 		}
 	}
-	y := make([]float64, n*m)
+	diag := make([]float64, n)
+	for i := range diag {
+		diag[i] = g.k[i*n+i]
+	}
+	y := make([]float64, m*n)
+	// product multiplies rows from to hi of K's columns lo to hi with the weights of cell b.
+	product := func(x []float64, from, lo, hi int) {
+		for j := range m {
+			clear(y[j*n+from : j*n+hi])
+		}
+		rowsByRows(y[from:], n, g.k[from*n+lo:], n, x[lo:], n, hi-from, m, hi-lo, nil)
+	}
 	for b := range cells {
 		lo, hi := g.start[b], g.start[b+1]
 		for j, s := range dst {
 			s.w[b], s.w2[b], s.diag[b], s.udiag[b], s.norm[b] = 0, 0, 0, 0, 0
-			for i := lo; i < hi; i++ {
-				x := w[i*m+j]
-				kii := g.k[i*n+i]
+			for i, x := range w[j*n+lo : j*n+hi] {
+				i += lo
 				s.w[b] += x
 				s.w2[b] += x * x
-				s.diag[b] += x * x * kii
-				s.udiag[b] += x * x * kii * g.inv[i] * g.inv[i]
+				s.diag[b] += x * x * diag[i]
+				s.udiag[b] += x * x * diag[i] * g.inv[i] * g.inv[i]
 				s.norm[b] += x * g.norm[i]
 			}
 		}
-		// Rows of all cells up to b against the columns of b: the lower half of the cell matrix.
-		multiply(y, g.k[lo:], n, w[lo*m:], m, hi, hi-lo, m)
-		for a := 0; a <= b; a++ {
-			for j, s := range dst {
-				v := dotColumn(w, y, g.start[a], g.start[a+1], m, j)
-				s.raw[a*cells+b], s.raw[b*cells+a] = v, v
-			}
-		}
-		first := b
+		first := b // the first cell of b's axis
 		for first > 0 && g.cells[first-1].category/2 == g.cells[b].category/2 {
 			first--
 		}
-		from := g.start[first]
-		multiply(y[from*m:], g.k[from*n+lo:], n, scaled[lo*m:], m, hi-from, hi-lo, m)
-		for a := first; a <= b; a++ {
-			for j, s := range dst {
-				v := dotColumn(scaled, y, g.start[a], g.start[a+1], m, j)
+		from := 0
+		if g.cross != nil {
+			from = first
+		}
+		product(w, g.start[from], lo, hi)
+		for j, s := range dst {
+			for a := 0; a <= b; a++ {
+				var v float64
+				if a >= from {
+					v = dot(w[j*n+g.start[a]:j*n+g.start[a+1]], y[j*n+g.start[a]:j*n+g.start[a+1]])
+				} else {
+					v = g.cross[a*cells+b]
+				}
+				s.raw[a*cells+b], s.raw[b*cells+a] = v, v
+			}
+		}
+		product(scaled, g.start[first], lo, hi)
+		for j, s := range dst {
+			for a := first; a <= b; a++ {
+				v := dot(scaled[j*n+g.start[a]:j*n+g.start[a+1]], y[j*n+g.start[a]:j*n+g.start[a+1]])
 				s.unit[a*cells+b], s.unit[b*cells+a] = v, v
 			}
 		}
 	}
-}
-
-// dotColumn is Σ a[i, j] b[i, j] over rows lo ≤ i < hi of two matrices with m columns.
-func dotColumn(a, b []float64, lo, hi, m, j int) float64 {
-	var sum float64
-	for i := lo*m + j; i < hi*m; i += m {
-		sum += a[i] * b[i]
-	}
-	return sum
 }
 
 // moments are sums over whole categories, and what balanced compositions need.
@@ -89,11 +97,18 @@ type moments struct {
 	balancedVD, balancedDD float64
 }
 
-// moments adds the cells up.
-func (s *sums) moments() *moments {
+// moments adds the cells of a subset up.
+func (s *sums) moments(subset Subset) *moments {
 	m := &moments{}
 	c := len(s.cells)
+	in := make([]bool, c)
 	for a, ca := range s.cells {
+		in[a] = ca.in(subset)
+	}
+	for a, ca := range s.cells {
+		if !in[a] {
+			continue
+		}
 		i := ca.category
 		m.w[i] += s.w[a]
 		m.w2[i] += s.w2[a]
@@ -101,13 +116,16 @@ func (s *sums) moments() *moments {
 		m.udiag[i] += s.udiag[a]
 		m.norm[i] += s.norm[a]
 		for b, cb := range s.cells {
-			m.raw[i][cb.category] += s.raw[a*c+b]
-			m.unit[i][cb.category] += s.unit[a*c+b]
+			if in[b] {
+				m.raw[i][cb.category] += s.raw[a*c+b]
+				m.unit[i][cb.category] += s.unit[a*c+b]
+			}
 		}
 	}
 	var wv, cons, ctr float64
 	for a, ca := range s.cells {
 		switch {
+		case !in[a]:
 		case ca.category/2 == 1:
 			wv += s.w[a]
 		case ca.category/2 == 2 && ca.layout == Consistent:
@@ -123,6 +141,7 @@ func (s *sums) moments() *moments {
 		for a, ca := range s.cells {
 			sign := signOf(ca.category)
 			switch {
+			case !in[a]:
 			case ca.category/2 == 1:
 				v[a] = sign / wv
 			case ca.category/2 == 2 && ca.layout == Consistent:

@@ -1,0 +1,120 @@
+package analyze
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"testing"
+)
+
+// realSize makes vectors like a large model's: 1,200 pairs × width 4,096, directions and noise so that coherences lie
+// where published ones do, six in ten pairs both-correct. quads adds as many quads as the benchmark has distance pairs.
+func realSize(blocks, width int, quads bool) *Vectors {
+	rng := rand.New(rand.NewPCG(1, 1))
+	v := &Vectors{Width: width, Answered: true}
+	for b := range blocks {
+		v.Blocks = append(v.Blocks, b)
+	}
+	directions := make([][]float32, 4)
+	for a := range directions {
+		directions[a] = make([]float32, blocks*width)
+		for k := range directions[a] {
+			directions[a][k] = float32(rng.NormFloat64())
+		}
+	}
+	for c, category := range Categories {
+		for i := range 200 {
+			p := Pair{ID: fmt.Sprintf("%s-%d", category, i), Category: category, Axis: Axes[c/2], Scene: fmt.Sprint(rng.IntN(900)),
+				CorrectOriginal: rng.Float64() < .8, CorrectSwapped: rng.Float64() < .75}
+			if c/2 == 2 {
+				p.Layout = []Layout{Consistent, Consistent, Consistent, Counter, Ambiguous}[i%5]
+			}
+			o, s := make([]float32, blocks*width), make([]float32, blocks*width)
+			sign := float32(signOf(c))
+			for k := range o {
+				o[k] = 2 * float32(rng.NormFloat64())
+				s[k] = o[k] + sign*0.7*directions[c/2][k] + 0.4*directions[3][k] + float32(rng.NormFloat64())
+			}
+			v.Pairs = append(v.Pairs, p)
+			v.Original, v.Swapped = append(v.Original, o), append(v.Swapped, s)
+		}
+	}
+	if quads {
+		q := &Quads{Blocks: v.Blocks, Width: width}
+		for i := range 1206 {
+			a, d := make([]float32, blocks*width), make([]float32, blocks*width)
+			for k := range a {
+				shared := float32(rng.NormFloat64())
+				a[k], d[k] = shared+float32(rng.NormFloat64()), shared+float32(rng.NormFloat64())
+			}
+			q.Quads = append(q.Quads, Quad{ID: fmt.Sprint(i), Scene: fmt.Sprint(rng.IntN(900)), Layout: layouts[i%3]})
+			q.Vertical, q.Distance = append(q.Vertical, a), append(q.Distance, d)
+		}
+		v.Quads = q
+	}
+	return v
+}
+
+// single keeps a benchmark to one processor, as the reference it is compared with.
+func single(b *testing.B) {
+	old := runtime.GOMAXPROCS(1)
+	b.Cleanup(func() { runtime.GOMAXPROCS(old) })
+}
+
+// BenchmarkPoint is coherence, within-category, similarity and VD-EI over both subsets with their deviations.
+func BenchmarkPoint(b *testing.B) {
+	single(b)
+	v := realSize(2, 4096, false)
+	for b.Loop() {
+		v.Forget()
+		for _, name := range []string{"axis-coherence", "within-category", "delta-similarity", "vd-ei"} {
+			for _, s := range []Subset{AllPairs, BothCorrect} {
+				run(b, v, name, s, Options{})
+			}
+		}
+	}
+	b.ReportMetric(b.Elapsed().Seconds()/float64(b.N)/float64(len(v.Blocks)), "s/block")
+}
+
+// BenchmarkBootstrap is the same with 10,000 draws.
+func BenchmarkBootstrap(b *testing.B) {
+	single(b)
+	v := realSize(1, 4096, false)
+	for b.Loop() {
+		v.Forget()
+		run(b, v, "axis-coherence", AllPairs, Options{Draws: 10000, Seed: 42})
+	}
+	b.ReportMetric(b.Elapsed().Seconds()/float64(b.N)/float64(len(v.Blocks)), "s/block")
+}
+
+// BenchmarkAlignment is the quads' alignment with the released shuffles and the exact moments.
+func BenchmarkAlignment(b *testing.B) {
+	single(b)
+	v := realSize(1, 4096, true)
+	for b.Loop() {
+		run(b, v, "cross-alignment", AllPairs, Options{})
+	}
+	b.ReportMetric(b.Elapsed().Seconds()/float64(b.N)/float64(len(v.Blocks)), "s/block")
+}
+
+// BenchmarkPCA is the three fits of a block.
+func BenchmarkPCA(b *testing.B) {
+	single(b)
+	v := realSize(1, 4096, false)
+	for b.Loop() {
+		run(b, v, "pca", AllPairs, Options{})
+	}
+	b.ReportMetric(b.Elapsed().Seconds()/float64(b.N)/float64(len(v.Blocks)), "s/block")
+}
+
+func BenchmarkProducts(b *testing.B) {
+	single(b)
+	n, d := 400, 4096
+	x := noise(n*d, 1)
+	k := make([]float64, n*n)
+	for b.Loop() {
+		clear(k)
+		products(k, n, d, func(dst []float64, i, at int) { copy(dst, x[i*d+at:]) }, 0, n)
+	}
+	b.ReportMetric(float64(n)*float64(n)*float64(d)*float64(b.N)/b.Elapsed().Seconds()/1e9, "gflop/s")
+}
