@@ -18,24 +18,25 @@ func torchAntialias(src *RGB, w, h int) ([]float32, error) {
 	if w < 1 || h < 1 || w > maxPixels/h || w > maxPixels/src.H {
 		return nil, fmt.Errorf("resize %d×%d to %d×%d: sides must be at least 1 and the area at most %d", src.W, src.H, w, h, maxPixels)
 	}
-	pix := make([]float32, len(src.Pix))
 	var level [256]float32
 	for v := range level {
 		level[v] = float32(v) / 255
 	}
-	for i, v := range src.Pix {
-		pix[i] = level[v]
-	}
-	if w != src.W {
-		out := make([]float32, 3*w*src.H)
-		taps := newTaps(src.W, w)
-		rows(src.H, w*src.H, func(lo, hi int) {
-			for y := lo; y < hi; y++ {
-				taps.across(out[3*w*y:3*w*(y+1)], pix[3*src.W*y:3*src.W*(y+1)])
+	pix := make([]float32, 3*w*src.H)
+	taps := newTaps(src.W, w)
+	rows(src.H, w*src.H, func(lo, hi int) {
+		row := make([]float32, 3*src.W)
+		for y := lo; y < hi; y++ {
+			for i, v := range src.Pix[3*src.W*y : 3*src.W*(y+1)] {
+				row[i] = level[v]
 			}
-		})
-		pix = out
-	}
+			if out := pix[3*w*y : 3*w*(y+1)]; w == src.W {
+				copy(out, row)
+			} else {
+				taps.across(out, row)
+			}
+		}
+	})
 	if h != src.H {
 		out := make([]float32, 3*w*h)
 		taps := newTaps(src.H, h)

@@ -38,7 +38,7 @@ func (h *huffman) build(isDC bool) error {
 			h.maxCode[l] = code + n - 1
 		}
 		// No code may be all ones.
-		if code+n >= 1<<l && p+n > 0 && n > 0 {
+		if n > 0 && code+n >= 1<<l {
 			return fmt.Errorf("Huffman table has more codes of %d bits than fit", l)
 		}
 		if l <= 8 {
