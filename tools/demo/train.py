@@ -1,6 +1,6 @@
 """Trains one family's series of demo checkpoints from nothing, on the CPU.
 
-    python train.py FAMILY OUT [--seed 0] [--threads 2] [--from STAGE]
+    python train.py FAMILY OUT [--seed 0] [--threads 2] [--from STAGE] [--keep-stages]
 
 Stages, each with a stream of scenes of its own (what batch i of a stage holds depends on seed, stage and i only):
 
@@ -13,12 +13,13 @@ Stages, each with a stream of scenes of its own (what batch i of a stage holds d
             the checkpoint for N samples leaves it at 0.8 N and finishes with the rate falling to zero, so it has
             seen the first N samples of one stream
 
-OUT/vanilla, OUT/1600 ... OUT/40k are checkpoint directories in the family's released layout, OUT/<stage>.pt the full-precision
-parameters to resume from.
+OUT/vanilla, OUT/1600 ... OUT/40k are checkpoint directories in the family's released layout. OUT/.stages holds full-precision
+parameters to resume from while the run lasts.
 """
 import argparse
 import copy
 import pathlib
+import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
@@ -289,11 +290,12 @@ def train_tune(fast, pool, seed, done):
         opt.load_state(state)
 
 
-def train(fast, out, seed, threads, first="tower"):
+def train(fast, out, seed, threads, first="tower", keep_stages=False):
     """Runs the stages from `first` on and writes the series below out."""
     torch.set_num_threads(1)
     pool = ThreadPoolExecutor(threads)
-    out.mkdir(parents=True, exist_ok=True)
+    stages = out / ".stages"
+    stages.mkdir(parents=True, exist_ok=True)
     check_vocabulary(fast)
     log(f"{sum(p.numel() for _, p in fast.named_parameters())} parameters, vocabulary {len(fast.tokenizer)}")
 
@@ -302,7 +304,7 @@ def train(fast, out, seed, threads, first="tower"):
         log(f"saved {name}")
     order = list(STAGES)
     if first != "tower":
-        fast.load_state(torch.load(out / f"{order[order.index(first) - 1]}.pt"))
+        fast.load_state(torch.load(stages / f"{order[order.index(first) - 1]}.pt"))
     for stage in order[order.index(first):]:
         if stage == "tower":
             train_tower(fast, pool, seed)
@@ -311,9 +313,11 @@ def train(fast, out, seed, threads, first="tower"):
         else:
             train_words(fast, pool, stage, seed)
         if stage != "tune":
-            torch.save(fast.state(), out / f"{stage}.pt")
+            torch.save(fast.state(), stages / f"{stage}.pt")
         if stage == "vanilla":
             save("vanilla")
+    if not keep_stages:
+        shutil.rmtree(stages)
 
 
 START = time.time()
@@ -330,8 +334,9 @@ def main():
     ap.add_argument("--seed", type=int, default=0)
     ap.add_argument("--threads", type=int, default=2)
     ap.add_argument("--from", dest="first", default="tower", choices=list(STAGES), help="resume at this stage")
+    ap.add_argument("--keep-stages", action="store_true", help="leave OUT/.stages when the run is done")
     a = ap.parse_args()
-    train(families.of(a.family).new(a.seed), a.out, a.seed, a.threads, a.first)
+    train(families.of(a.family).new(a.seed), a.out, a.seed, a.threads, a.first, a.keep_stages)
 
 
 if __name__ == "__main__":
