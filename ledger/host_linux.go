@@ -96,3 +96,11 @@ func stampOf(fi os.FileInfo) (Stamp, bool) {
 	}
 	return Stamp{uint64(st.Dev), st.Ino, uint64(st.Size), syscall.TimespecToNsec(st.Mtim), syscall.TimespecToNsec(st.Ctim)}, true
 }
+
+// diskBytes is the space a file takes, holes left out.
+func diskBytes(fi os.FileInfo) int64 {
+	if st, ok := fi.Sys().(*syscall.Stat_t); ok {
+		return st.Blocks * 512
+	}
+	return fi.Size()
+}

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -13,7 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// open1 opens a ledger that is closed and checked in full when the test ends.
+// openTest opens a ledger that is closed and checked in full when the test ends.
 func openTest(t testing.TB, path string, opt Options) *Ledger {
 	t.Helper()
 	l, err := Open(path, opt)
@@ -24,6 +25,7 @@ func openTest(t testing.TB, path string, opt Options) *Ledger {
 	return l
 }
 
+// closeTest closes a ledger and checks all of it, whether the test asked for that or not.
 func closeTest(t testing.TB, l *Ledger) {
 	t.Helper()
 	if l.closed {
@@ -32,6 +34,19 @@ func closeTest(t testing.TB, l *Ledger) {
 	if err := l.Close(); err != nil {
 		t.Errorf("close: %v", err)
 	}
+	checkTest(t, l.path)
+}
+
+func checkTest(t testing.TB, path string) *Report {
+	t.Helper()
+	r, err := CheckFile(context.Background(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range r.Findings {
+		t.Errorf("%s: %s", path, f)
+	}
+	return r
 }
 
 func testKey(n int) *Key {
@@ -77,9 +92,7 @@ func TestRecordAndLookup(t *testing.T) {
 		if err != nil || e.Outcome.Meta != rec.Meta {
 			t.Errorf("entry %+v, %v", e, err)
 		}
-		if err := l.Close(); err != nil {
-			t.Fatal(err)
-		}
+		closeTest(t, l)
 		l = openTest(t, path, Options{ReadOnly: true})
 	}
 	if _, err := l.Record(rec); !errors.Is(err, ErrReadOnly) {
@@ -160,7 +173,7 @@ func TestLocked(t *testing.T) {
 	closed := make(chan bool)
 	go func() {
 		time.Sleep(80 * time.Millisecond)
-		closeTest(t, l)
+		l.Close()
 		close(closed)
 	}()
 	l2, err := Open(path, Options{Wait: 10 * time.Second, OnWait: func(h string) { told = h }})

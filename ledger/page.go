@@ -117,6 +117,7 @@ type page struct {
 	count    int
 	overflow uint64
 	b        []byte // all of it, header included
+	used     int    // bytes cells found in use
 }
 
 func (p *pager) header(id uint64) (page, error) {
@@ -204,6 +205,7 @@ func (pg *page) cells() ([]cell, error) {
 	if !zero(pg.b[at:]) {
 		return nil, corrupt(name, "bytes behind the last element are not zero")
 	}
+	pg.used = at
 	return list, nil
 }
 

@@ -232,47 +232,57 @@ func (w *writer) append(e *Entry) (uint64, error) {
 }
 
 // appendOutcome stores an entry that holds an outcome, indexes it, and records a conflict if it is one.
-//
-// Which outcome stands, that is, which look-ups give: the first, except that one whose outputs were collected gives
-// way to any, and a failure to a success.
 func (w *writer) appendOutcome(e *Entry) (Result, error) {
 	o := e.Outcome
 	seq, err := w.append(e)
 	if err != nil {
 		return Result{}, err
 	}
-	fresh := row{stands: seq, failed: o.Failed, duration: max(o.Duration, 0), outputs: o.Outputs}
-	now := fresh
-	differs := false
+	var was *row
 	if old := w.actions.Get(o.Action[:]); old != nil {
-		was, err := decodeRow(old)
+		r, err := decodeRow(old)
 		if err != nil {
 			return Result{}, corrupt("index of "+o.Action.String(), "%v", err)
 		}
-		differs = was.failed != o.Failed || !slices.Equal(was.outputs, o.Outputs)
-		if !was.collected && (!was.failed || o.Failed) {
-			now = was
-		}
-		now.claims, now.conflict = was.claims, was.conflict || differs
-		if differs {
-			other := was.stands
-			if now.stands == other {
-				other = seq
-			}
-			if _, err := w.append(&Entry{Type: ConflictEntry, Conflict: &Conflict{o.Action, now.stands, other}}); err != nil {
-				return Result{}, err
-			}
-		}
+		was = &r
 	} else if err := w.kinds.Put(kindKey(o.Key.Kind, seq), fingerprints(o.Key)); err != nil {
 		return Result{}, err
 	}
-	now.claims = append(slices.Clip(now.claims), seq)
+	now, conflict := was.with(seq, o)
+	if conflict != nil {
+		if _, err := w.append(&Entry{Type: ConflictEntry, Conflict: conflict}); err != nil {
+			return Result{}, err
+		}
+	}
 	if err := w.actions.Put(o.Action[:], now.encode()); err != nil {
 		return Result{}, err
 	}
-	res := fresh.result(o.Action)
-	res.Claims, res.Conflict = len(now.claims), now.conflict
-	return res, nil
+	return Result{o.Action, seq, o.Failed, now.conflict, len(now.claims), o.Duration, o.Outputs}, nil
+}
+
+// with returns the row of an action after one more outcome (was is nil before the first), and the conflict there is
+// if the outcome differs from the one that stood.
+//
+// Which outcome stands, that is, which look-ups give: the first, except that one whose outputs were collected gives
+// way to any, and a failure to a success.
+func (was *row) with(seq uint64, o *Outcome) (row, *Conflict) {
+	now := row{stands: seq, failed: o.Failed, duration: max(o.Duration, 0), outputs: o.Outputs}
+	var conflict *Conflict
+	if was != nil {
+		differs := was.failed != o.Failed || !slices.Equal(was.outputs, o.Outputs)
+		now.claims, now.conflict = was.claims, was.conflict || differs
+		other := was.stands
+		if !was.collected && (!was.failed || o.Failed) {
+			stays := *was
+			stays.claims, stays.conflict = now.claims, now.conflict
+			now, other = stays, seq
+		}
+		if differs {
+			conflict = &Conflict{o.Action, now.stands, other}
+		}
+	}
+	now.claims = append(slices.Clip(now.claims), seq)
+	return now, conflict
 }
 
 // finish completes the transaction: remembered memos go along, and the log is signed at its new size.

@@ -52,17 +52,38 @@ func (l *Ledger) tidy() error {
 			j++
 		}
 		for _, run := range subtract(free[i], free[j-1]+1, keep.id, keep.id+keep.overflow+1) {
-			// Not every file system can; the pages then just stay as they are.
-			if punch(f, int64(run[0])*ps, int64(run[1]-run[0])*ps) != nil {
-				return nil
+			if err := clearRange(f, int64(run[0])*ps, int64(run[1])*ps); err != nil {
+				return err
 			}
 		}
 		i = j
 	}
-	if end := int64(p.pages) * ps; st.Size() > end {
-		_ = punch(f, end, st.Size()-end)
+	if err := clearRange(f, int64(p.pages)*ps, st.Size()); err != nil {
+		return err
 	}
 	return f.Sync()
+}
+
+// clearRange makes bytes [from, to) zero: given back to the file system where it can take them, else written over.
+func clearRange(f *os.File, from, to int64) error {
+	if from >= to || punch(f, from, to-from) == nil {
+		return nil
+	}
+	buf := make([]byte, 1<<16)
+	for ; from < to; from += int64(len(buf)) {
+		part := buf[:min(int64(len(buf)), to-from)]
+		if _, err := f.ReadAt(part, from); err != nil {
+			return err
+		}
+		if zero(part) {
+			continue
+		}
+		clear(part)
+		if _, err := f.WriteAt(part, from); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // subtract returns what is left of [a, b) without [c, d).
