@@ -1,6 +1,8 @@
 package extract
 
 import (
+	"slices"
+
 	"swaprun/extract/family"
 	"swaprun/extract/ort"
 )
@@ -74,29 +76,34 @@ func (c *cache) views(batch, row int) []*ort.Tensor {
 	return c.one[row]
 }
 
-// share puts the longest beginning of ids that a row holds, at most limit tokens, into row r, and returns its length.
-func (c *cache) share(r int, ids []int64, limit int) int {
-	best, from := common(c.held[r], ids, limit), r
-	for other := range c.held {
-		if n := common(c.held[other], ids, limit); n > best {
-			best, from = n, other
-		}
-	}
-	if from != r {
-		d := c.info.HeadDim
-		for _, block := range c.data {
-			for h := range c.info.KVHeads {
-				src := block[((from*c.info.KVHeads)+h)*c.capacity*d:][:best*d]
-				copy(block[((r*c.info.KVHeads)+h)*c.capacity*d:], src)
-			}
-		}
+// shared is how many tokens at the beginning of ids some row holds, its last one never counted: that one may have been
+// computed alone in its block, see startAt.
+func (c *cache) shared(ids []int64) int {
+	best := 0
+	for r := range c.held {
+		best = max(best, common(c.held[r], ids))
 	}
 	return best
 }
 
-func common(a, b []int64, limit int) int {
+// share puts the first n tokens of ids, which some row holds, into row r.
+func (c *cache) share(r int, ids []int64, n int) {
+	if n == 0 || common(c.held[r], ids) >= n {
+		return
+	}
+	from := slices.IndexFunc(c.held[:], func(held []int64) bool { return common(held, ids) >= n })
+	d := c.info.HeadDim
+	for _, block := range c.data {
+		for h := range c.info.KVHeads {
+			src := block[((from*c.info.KVHeads)+h)*c.capacity*d:][:n*d]
+			copy(block[((r*c.info.KVHeads)+h)*c.capacity*d:], src)
+		}
+	}
+}
+
+func common(held, ids []int64) int {
 	n := 0
-	for n < limit && n < len(a) && n < len(b) && a[n] == b[n] {
+	for n < len(held)-1 && n < len(ids) && held[n] == ids[n] {
 		n++
 	}
 	return n

@@ -192,4 +192,3 @@ func TestGolden(t *testing.T) {
 		}
 	}
 }
-

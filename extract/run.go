@@ -20,8 +20,28 @@ const rows = 2
 // scores, the MLP chunk·ffn values.
 const chunk = 2048
 
-// minSuffix is how many tokens are computed anew at least: with a single row, matrix products take another path through
-// the runtime and round differently, and sharing a prefix must not change a bit.
+// startAt says from which token to compute a prompt of n tokens when the first shared of them are in the cache, so that
+// the result is bit for bit that of the whole prompt. onnxruntime's attention takes queries in blocks, counted from the
+// first one computed: 2·headDim of them, or fewer, by multiples of 32, where the processor's second-level cache is small. A
+// block of one query takes another path and rounds differently; all others agree. So the last block must hold one query
+// if and only if it does in the whole prompt.
+func startAt(shared, n, headDim int) int {
+	block := 2 * headDim
+	unit := min(block, 32)
+	shared = min(shared, n-minSuffix)
+	if shared <= 0 {
+		return 0
+	}
+	if n%unit == 1 {
+		return shared - shared%block
+	}
+	if (n-shared)%unit == 1 {
+		shared--
+	}
+	return shared
+}
+
+// minSuffix is how many tokens are computed at least: a single token is a decoding step to the runtime.
 const minSuffix = 2
 
 // Capture runs questions about one image. The vision tower runs once, what prompts have in common is computed once, and
@@ -161,19 +181,20 @@ func (m *Model) prefill(ctx context.Context, r int, a *answer, features map[stri
 	n := len(p.IDs)
 	from := 0
 	if !m.unshared {
-		from = m.cache.share(r, p.IDs, max(n-minSuffix, 0))
+		from = startAt(m.cache.shared(p.IDs), n, info.HeadDim)
 	}
 	if from < p.Indivisible {
 		from = 0
 	}
+	m.cache.share(r, p.IDs, from)
 	m.cache.held[r] = nil
 	a.taps = make([]float32, info.Blocks*info.Width)
 	for start := from; start < n; {
 		end := n
 		if end-start > chunk && start+chunk >= p.Indivisible {
 			end = start + chunk
-			if n-end < minSuffix {
-				end = n - minSuffix
+			if n-end < minSuffix { // the last block keeps its size
+				end -= 2 * info.HeadDim
 			}
 		}
 		call := textCall{

@@ -1,0 +1,86 @@
+package extract
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"image"
+	"image/color"
+	"image/png"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// picture is a PNG with something in it.
+func picture(w, h int) []byte {
+	img := image.NewRGBA(image.Rect(0, 0, w, h))
+	for y := range h {
+		for x := range w {
+			img.Set(x, y, color.RGBA{uint8(x*255/w ^ y), uint8(y * 255 / h), uint8(x*y/7 + 31), 255})
+		}
+	}
+	var b bytes.Buffer
+	if err := png.Encode(&b, img); err != nil {
+		panic(err)
+	}
+	return b.Bytes()
+}
+
+func processTime() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		panic(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// BenchmarkPair captures one swap pair about one image. SWAPRUN_BENCH_CHECKPOINT names another checkpoint than the
+// tiny one of the tests, SWAPRUN_BENCH_SIZE another image than 112×112, as 640x480.
+func BenchmarkPair(b *testing.B) {
+	needRuntime(b)
+	dir := os.Getenv("SWAPRUN_BENCH_CHECKPOINT")
+	if dir == "" {
+		dir = "family/testdata/qwen2_5_vl/base/checkpoint"
+	}
+	w, h := 112, 112
+	if s := os.Getenv("SWAPRUN_BENCH_SIZE"); s != "" {
+		if _, err := fmt.Sscanf(s, "%dx%d", &w, &h); err != nil {
+			b.Fatal(err)
+		}
+	}
+	p, err := Compile(Source{Checkpoint: dir})
+	if err != nil {
+		b.Fatal(err)
+	}
+	file := picture(w, h)
+	questions := []string{
+		"Is the red ball to the left or right of the blue box? Answer with only one word.",
+		"Is the blue box to the left or right of the red ball? Answer with only one word.",
+	}
+	for _, mode := range []Mode{Resident, Streamed} {
+		for _, threads := range []int{1, 2} {
+			b.Run(fmt.Sprintf("%s/threads=%d", mode, threads), func(b *testing.B) {
+				m := open(b, p, Options{Weights: mode, Threads: threads})
+				tokens := 0
+				before := processTime()
+				for b.Loop() {
+					err := m.Capture(context.Background(), file, questions, func(_ int, c *Capture, err error) {
+						if err != nil {
+							b.Fatal(err)
+						}
+						tokens += len(c.GeneratedIDs)
+					})
+					if err != nil {
+						b.Fatal(err)
+					}
+				}
+				// Time of the processor: what is left to compare on a machine that others use too.
+				b.ReportMetric((processTime()-before).Seconds()*1000/float64(b.N), "cpu-ms/pair")
+				b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "pairs/s")
+				b.ReportMetric(float64(tokens)/float64(2*b.N), "tokens/answer")
+			})
+		}
+	}
+}
