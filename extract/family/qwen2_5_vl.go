@@ -500,7 +500,7 @@ type qwen25Model struct {
 	config   *qwen25Config
 	params   *vision.QwenParams
 	tokens   *token.Tokenizer
-	template string
+	template *token.Template
 	decoding Decoding
 	graphs   Graphs
 	weights  []safetensors.Tensor
@@ -537,11 +537,14 @@ func (f qwen25VL) Load(src Source) (Model, error) {
 	for _, name := range m.tokens.Files() {
 		m.files = append(m.files, File{"tokenizer", filepath.Join(src.Processor, name)})
 	}
-	var template string
-	if m.template, template, err = readTemplate(src.Processor); err != nil {
-		return nil, err
+	source, template, err := token.ProcessorTemplate(src.Processor)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", src.Processor, err)
 	}
-	m.files = append(m.files, File{"chat template", template})
+	if m.template, err = token.ParseTemplate(source); err != nil {
+		return nil, fmt.Errorf("%s: %w", filepath.Join(src.Processor, template), err)
+	}
+	m.files = append(m.files, File{"chat template", filepath.Join(src.Processor, template)})
 
 	set, err := safetensors.OpenDir(src.Checkpoint)
 	if err != nil {
@@ -603,8 +606,8 @@ func (m *qwen25Model) Settings() any {
 	return map[string]any{
 		"rope_theta": m.config.Text.RopeTheta, "mrope_section": m.config.Text.RopeScaling.Section,
 		"image_token": m.config.ImageToken, "video_token": m.config.VideoToken, "vision_start_token": m.config.VisionStart,
-		"window_size": m.config.Vision.Window, "image": m.params, "tokenizer": digest(m.tokens.Digest()),
-		"chat_template": m.template, "decoding": m.decoding,
+		"window_size": m.config.Vision.Window, "image": m.params, "tokenizer": digest(m.tokens.Digest()), "special_tokens": m.tokens.Special(),
+		"chat_template": m.template.Source, "decoding": m.decoding,
 	}
 }
 
@@ -704,7 +707,7 @@ func (m *qwen25Model) Prompt(img *Image, question string) (*Prompt, error) {
 	if strings.Contains(question, "<|placeholder|>") {
 		return nil, refuse("prompt", "the question contains <|placeholder|>, which the processor uses itself")
 	}
-	text, err := renderChat(m.template, question)
+	text, err := m.template.Render(token.Question(question), true, m.tokens.Special())
 	if err != nil {
 		return nil, &RefusedError{Stage: "prompt", Err: err}
 	}
