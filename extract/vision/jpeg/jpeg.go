@@ -30,7 +30,10 @@ var ErrTruncated = errors.New("file is cut off")
 // Limits on hostile files.
 const (
 	maxSamples = 2 * 89478485 // pixels; Pillow's limit
-	maxScans   = 100          // encoders use about ten; every scan of a progressive file visits every block
+	maxScans   = 100          // encoders use about ten
+	// maxVisits bounds scans times blocks, beyond what the file's bytes account for: a few bytes can make a scan of a
+	// progressive file visit every block. The largest picture takes 2.8 million blocks and plane.
+	maxVisits = 1 << 26
 )
 
 // Decode decodes a whole file.
@@ -75,6 +78,7 @@ type decoder struct {
 
 	scan      scan // the scan whose header was read last
 	scanCount int
+	visits    int  // blocks that scans had, see maxVisits
 	lastGood  int  // last row of MCUs for which the scan read last had data
 	multi     bool // the picture takes several scans, so coefficients are kept until the last one
 }

@@ -225,7 +225,12 @@ type scan struct {
 	components []*component
 	ss, se     int // first and last coefficient, zigzag order
 	ah, al     int // successive approximation: bit positions before and after
+
+	mcusW, mcusH int
 }
+
+// single reports whether the scan has one component, whose blocks then come one by one in raster order.
+func (s *scan) single() bool { return len(s.components) == 1 }
 
 func (d *decoder) readSOS(seg []byte) error {
 	if d.components == nil {

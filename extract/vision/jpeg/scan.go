@@ -73,49 +73,15 @@ func (d *decoder) end() error {
 
 // readScan decodes the entropy-coded data of one scan: into planes, or into coefficients if there are more scans.
 func (d *decoder) readScan() error {
-	s := &d.scan
-	blocks := 0
-	for _, c := range s.components {
-		blocks += c.h * c.v
-	}
-	if len(s.components) > 1 && blocks > 10 {
-		return fmt.Errorf("%d blocks in an MCU, expected at most 10", blocks)
-	}
-	for _, c := range s.components {
-		if c.quant == nil {
-			if c.table > 3 || d.quant[c.table] == nil {
-				return fmt.Errorf("component %d: no quantisation table %d", c.id, c.table)
-			}
-			q := *d.quant[c.table]
-			c.quant = &q
-		}
-		c.pred = 0
-	}
-	if err := d.buildTables(); err != nil {
+	if err := d.prepare(); err != nil {
 		return err
 	}
-	b := &blockReader{bits: &d.bits, scan: s}
-	if d.progressive {
-		if err := d.approximation(); err != nil {
-			return err
-		}
-	}
+	s := &d.scan
+	b := d.newBlockReader()
 	d.acc, d.n, d.marker, d.starved = 0, 0, 0, false
-	decode := b.choose(d.progressive)
-
-	mcusW, mcusH := ceilDiv(d.width, 8*d.maxH), ceilDiv(d.height, 8*d.maxV)
-	single := len(s.components) == 1
-	if single {
-		mcusW, mcusH = s.components[0].blocksW, s.components[0].blocksH
-	}
-	for _, c := range s.components {
-		b.dc = append(b.dc, d.dc[c.dcTable&3])
-		b.ac = append(b.ac, d.ac[c.acTable&3])
-	}
-	var block [64]int16
 	left, expected := d.interval, byte(0)
-	for my := range mcusH {
-		for mx := range mcusW {
+	for my := range s.mcusH {
+		for mx := range s.mcusW {
 			if d.interval > 0 {
 				if left == 0 {
 					if err := d.restart(expected); err != nil {
@@ -127,36 +93,9 @@ func (d *decoder) readScan() error {
 				}
 				left--
 			}
-			// A segment that ran dry leaves the rest of its blocks as they are: zero, or what earlier scans made of them.
-			skip := d.starved
-			if !skip {
-				d.lastGood = my
-				if single {
-					d.lastGood = my / s.components[0].v
-				}
-			}
-			for ci, c := range s.components {
-				h, v := c.h, c.v
-				if single {
-					h, v = 1, 1
-				}
-				for i := range h * v {
-					bx, by := mx*h+i%h, my*v+i/h
-					if d.multi {
-						if !skip {
-							decode(ci, (*[64]int16)(c.coef[64*(by*c.strideW+bx):]))
-						}
-						continue
-					}
-					clear(block[:])
-					if !skip {
-						decode(ci, &block)
-					}
-					idct(&block, c.quant, c.plane[64*by*c.strideW+8*bx:], 8*c.strideW)
-				}
-			}
+			d.readMCU(b, mx, my)
 			if d.eof {
-				return fmt.Errorf("row %d of %d: %w", my, mcusH, ErrTruncated)
+				return fmt.Errorf("row %d of %d: %w", my, s.mcusH, ErrTruncated)
 			}
 		}
 		if d.starved && d.interval == 0 && d.multi {
@@ -164,6 +103,75 @@ func (d *decoder) readScan() error {
 		}
 	}
 	return nil
+}
+
+// prepare lays the scan out, checks its parameters and latches its tables.
+func (d *decoder) prepare() error {
+	s := &d.scan
+	blocks := 0
+	if s.single() {
+		s.mcusW, s.mcusH, blocks = s.components[0].blocksW, s.components[0].blocksH, 1
+	} else {
+		s.mcusW, s.mcusH = ceilDiv(d.width, 8*d.maxH), ceilDiv(d.height, 8*d.maxV)
+		for _, c := range s.components {
+			blocks += c.h * c.v
+		}
+		if blocks > 10 {
+			return fmt.Errorf("%d blocks in an MCU, expected at most 10", blocks)
+		}
+	}
+	if d.visits += s.mcusW * s.mcusH * blocks; d.visits > maxVisits+32*len(d.data) {
+		return fmt.Errorf("more scans than a picture of %d×%d pixels in %d bytes can need", d.width, d.height, len(d.data))
+	}
+	for _, c := range s.components {
+		if c.quant == nil {
+			if c.table > 3 || d.quant[c.table] == nil {
+				return fmt.Errorf("component %d: no quantisation table %d", c.id, c.table)
+			}
+			q := *d.quant[c.table]
+			c.quant = &q
+		}
+		c.pred = 0
+	}
+	if d.progressive {
+		if err := d.approximation(); err != nil {
+			return err
+		}
+	}
+	return d.buildTables()
+}
+
+// readMCU decodes one minimum coded unit. A segment that ran dry leaves the rest of its blocks as they are: zero, or
+// what earlier scans made of them.
+func (d *decoder) readMCU(b *blockReader, mx, my int) {
+	s := &d.scan
+	dry := d.starved
+	if !dry {
+		d.lastGood = my
+		if s.single() {
+			d.lastGood = my / s.components[0].v
+		}
+	}
+	for ci, c := range s.components {
+		h, v := c.h, c.v
+		if s.single() {
+			h, v = 1, 1
+		}
+		for i := range h * v {
+			bx, by := mx*h+i%h, my*v+i/h
+			if d.multi {
+				if !dry {
+					b.decode(ci, (*[64]int16)(c.coef[64*(by*c.strideW+bx):]))
+				}
+				continue
+			}
+			clear(b.block[:])
+			if !dry {
+				b.decode(ci, &b.block)
+			}
+			idct(&b.block, c.quant, c.plane[64*by*c.strideW+8*bx:], 8*c.strideW)
+		}
+	}
 }
 
 // buildTables makes the Huffman tables of the scan ready.
@@ -232,21 +240,29 @@ type blockReader struct {
 	*scan
 	dc, ac []*huffman // per component of the scan
 	eobRun int        // progressive: blocks still to come without new coefficients
+	decode func(ci int, block *[64]int16)
+	block  [64]int16 // of a picture that takes one scan
 }
 
-// choose returns the function that decodes a block of the scan's component ci.
-func (b *blockReader) choose(progressive bool) func(ci int, block *[64]int16) {
-	switch {
-	case !progressive:
-		return b.sequential
-	case b.ss == 0 && b.ah == 0:
-		return b.dcFirst
-	case b.ss == 0:
-		return b.dcRefine
-	case b.ah == 0:
-		return b.acFirst
+func (d *decoder) newBlockReader() *blockReader {
+	b := &blockReader{bits: &d.bits, scan: &d.scan}
+	for _, c := range d.scan.components {
+		b.dc = append(b.dc, d.dc[c.dcTable&3])
+		b.ac = append(b.ac, d.ac[c.acTable&3])
 	}
-	return b.acRefine
+	switch {
+	case !d.progressive:
+		b.decode = b.sequential
+	case b.ss == 0 && b.ah == 0:
+		b.decode = b.dcFirst
+	case b.ss == 0:
+		b.decode = b.dcRefine
+	case b.ah == 0:
+		b.decode = b.acFirst
+	default:
+		b.decode = b.acRefine
+	}
+	return b
 }
 
 // sequential decodes a whole block. Sums wrap as libjpeg's do.
