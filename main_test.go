@@ -42,7 +42,7 @@ func TestScripts(t *testing.T) {
 }
 
 // jsonCommand compares values of a JSON file: json FILE PATH=VALUE …, a path being names and indices with dots between;
-// a path ending in # is the length of a list. PATH>VALUE compares numbers.
+// a path ending in ! is the length of a list. PATH>VALUE compares numbers.
 func jsonCommand(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: json FILE PATH=VALUE …")
@@ -74,7 +74,7 @@ func jsonCommand(ts *testscript.TestScript, neg bool, args []string) {
 
 func lookup(v any, path string) (any, error) {
 	for _, part := range strings.Split(path, ".") {
-		name, length := strings.CutSuffix(part, "#")
+		name, length := strings.CutSuffix(part, "!")
 		if name != "" {
 			switch x := v.(type) {
 			case map[string]any:

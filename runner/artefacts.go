@@ -119,11 +119,11 @@ func (s *session) artefactKey(m *modelWalk, kind Kind, a report.Artefact) (*ledg
 			}
 			d, _ := n.outcome.output("result")
 			key.Digest(role, d)
-		case report.FromAnswers, report.FromVectors:
+		case report.FromAnswers, report.FromVectors, report.FromQuads:
 			if sr.list == (ledger.Digest{}) {
 				return nil, "waits for captures of " + sr.name()
 			}
-			key.Digest(role, sr.list).Digest(fmt.Sprintf("pairs %d", i), s.setDigest).Int(fmt.Sprintf("answers version %d", i), answersVersion)
+			key.Digest(role, sr.list).Digest(fmt.Sprintf("pairs %d", i), s.setDigest).Digest(fmt.Sprintf("quads %d", i), s.quadsDigest).Int(fmt.Sprintf("answers version %d", i), answersVersion)
 		default:
 			return nil, "needs " + string(in.Source)
 		}
@@ -156,6 +156,12 @@ func (s *session) render(ctx context.Context, m *modelWalk, n *Node) ([]ledger.B
 				return nil, err
 			}
 			material[i].Vectors = s.vectorRows(st)
+		case report.FromQuads:
+			st, err := s.load(ctx, sr)
+			if err != nil {
+				return nil, err
+			}
+			material[i].Quads = quadRows(st.vectors.Quads)
 		}
 	}
 	var out bytes.Buffer
@@ -208,6 +214,23 @@ func (s *session) vectorRows(st *states) *report.Vectors {
 		return original, swapped, nil
 	}
 	return v
+}
+
+func quadRows(q *analyze.Quads) *report.Quads {
+	out := &report.Quads{Len: len(q.Quads), Width: q.Width, Blocks: q.Blocks}
+	vertical, distance := make([]float32, out.Len*q.Width), make([]float32, out.Len*q.Width)
+	out.Block = func(block int) ([]float32, []float32, error) {
+		at, ok := slices.BinarySearch(q.Blocks, block)
+		if !ok {
+			return nil, nil, fmt.Errorf("block %d was not captured", block)
+		}
+		for i := range q.Quads {
+			copy(vertical[i*q.Width:], q.Vertical[i][at*q.Width:(at+1)*q.Width])
+			copy(distance[i*q.Width:], q.Distance[i][at*q.Width:(at+1)*q.Width])
+		}
+		return vertical, distance, nil
+	}
+	return out
 }
 
 // external tells whether the ledger holds only the digest of a file.
@@ -323,13 +346,13 @@ func (s *session) learn(m *modelWalk, sr *series) error {
 	}
 	spec := report.Spec{
 		Model: m.model.Name, Title: m.model.Name, Blocks: m.blocks, Layers: s.layers(m.blocks),
-		Subsets: subsets, Figures: true,
+		Subsets: subsets, Figures: true, Quads: len(s.quadList()) > 0,
 	}
 	for i, sr := range m.series {
 		spec.Scales = append(spec.Scales, report.ScaleMark{Name: sr.scale.Name, Samples: sr.scale.Samples, Order: i})
 	}
 	for _, a := range s.analyses() {
-		if a.Quads || a.Layouts {
+		if !s.feeds(a) {
 			continue
 		}
 		spec.Metrics = append(spec.Metrics, a.Name)

@@ -12,7 +12,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"swaprun/extract"
-	"swaprun/extract/dataset"
 	"swaprun/ledger"
 	"swaprun/ledger/npy"
 )
@@ -23,26 +22,44 @@ const smallModel = 256 << 20
 // walkCaptures lists every query of a scale and asks those the ledger does not hold.
 func (s *session) walkCaptures(ctx context.Context, sr *series) error {
 	known := sr.fingerprint != (ledger.Digest{})
+	query := func(id, image, imageErr, question string) *Node {
+		id = "capture/" + sr.name() + "/" + id
+		if !known {
+			return s.add(KindCapture, id, nil, "waits for "+sr.checkpoint.ID)
+		}
+		n := s.add(KindCapture, id, s.captureKey(sr, image, imageErr, question))
+		n.image, n.imageErr, n.question = image, imageErr, question
+		return n
+	}
+	asked := map[string]*Node{}
 	for i := range s.set.Pairs {
 		p := &s.set.Pairs[i]
-		for _, q := range []struct {
-			role     string
-			question dataset.Question
-		}{{"original", p.Original}, {"swapped", p.Swapped}} {
-			id := "capture/" + sr.name() + "/" + p.ID + "/" + q.role
-			if !known {
-				sr.captures = append(sr.captures, s.add(KindCapture, id, nil, "waits for "+sr.checkpoint.ID))
-				continue
+		original := query(p.ID+"/original", p.Image, p.ImageErr, p.Original.Text)
+		swapped := query(p.ID+"/swapped", p.Image, p.ImageErr, p.Swapped.Text)
+		sr.captures = append(sr.captures, original, swapped)
+		asked[p.ID+p.Original.Text], asked[p.ID+p.Swapped.Text] = original, swapped
+	}
+	all := sr.captures
+	for _, q := range s.quadList() {
+		quad := [4]*Node{}
+		for k, question := range []struct{ role, text string }{
+			{q.Axis, q.Original.Text}, {q.Axis + "_swapped", q.Swapped.Text},
+			{"distance", q.DistanceOriginal.Text}, {"distance_swapped", q.DistanceSwapped.Text},
+		} {
+			n := asked[q.ID+question.text] // a pair of the set asks it already
+			if n == nil {
+				n = query(q.ID+"/"+question.role, q.Image, "", question.text)
+				asked[q.ID+question.text] = n
+				all = append(all, n)
 			}
-			n := s.add(KindCapture, id, s.captureKey(sr, p, q.question.Text))
-			n.pair, n.question = p, q.question.Text
-			sr.captures = append(sr.captures, n)
+			quad[k] = n
 		}
+		sr.quads = append(sr.quads, quad)
 	}
 	if !known {
 		return nil
 	}
-	todo, err := s.settle(sr.captures)
+	todo, err := s.settle(all)
 	if err != nil || len(todo) == 0 {
 		return err
 	}
@@ -50,7 +67,7 @@ func (s *session) walkCaptures(ctx context.Context, sr *series) error {
 		if err := s.capture(ctx, sr, todo); err != nil {
 			return err
 		}
-		spread(sr.captures)
+		spread(all)
 	}
 	return nil
 }
@@ -58,17 +75,17 @@ func (s *session) walkCaptures(ctx context.Context, sr *series) error {
 // captureKey holds everything that can change a query's numbers. The prompt's tokens are not in it but what makes them is: the
 // question, the picture, and in the model's fingerprint the tokenizer, the template and the processor. So a plan
 // need not load a tokenizer.
-func (s *session) captureKey(sr *series, p *dataset.Pair, question string) *ledger.Key {
+func (s *session) captureKey(sr *series, image, imageErr, question string) *ledger.Key {
 	key := ledger.NewKey(string(KindCapture), kindVersion[KindCapture]).
 		Digest("model", sr.fingerprint).
 		Digest("weights", sr.weights).
 		Text("runtime", s.runtimeName).
 		Int("max_new_tokens", int64(s.exp.Decode.MaxNewTokens)).
 		Text("question", question)
-	if p.Image == "" {
-		return key.Text("no_image", p.ImageErr)
+	if image == "" {
+		return key.Text("no_image", imageErr)
 	}
-	return key.Text("image", p.Image)
+	return key.Text("image", image)
 }
 
 // capture asks queries picture by picture: those on one picture share its vision tower and the prompt up to their questions.
@@ -140,7 +157,7 @@ func byPicture(todo []*Node) [][]*Node {
 	var groups [][]*Node
 	at := map[string]int{}
 	for _, n := range todo {
-		image := n.pair.Image
+		image := n.image
 		i, ok := at[image]
 		if !ok || image == "" {
 			i = len(groups)
@@ -161,10 +178,10 @@ func (s *session) captureGroup(ctx context.Context, m *extract.Model, group []*N
 		defer func() { start = time.Now() }()
 		return s.record(n, blobs, failed, start)
 	}
-	image := group[0].pair.Image
+	image := group[0].image
 	if image == "" {
 		for _, n := range group {
-			if err := record(n, failureBlobs("image", errors.New(n.pair.ImageErr)), true); err != nil {
+			if err := record(n, failureBlobs("image", errors.New(n.imageErr)), true); err != nil {
 				return err
 			}
 		}
@@ -176,7 +193,7 @@ func (s *session) captureGroup(ctx context.Context, m *extract.Model, group []*N
 	}
 	bytes, err := s.led.Get(digest)
 	if err != nil {
-		return fmt.Errorf("image of pair %s: %w", group[0].pair.ID, err)
+		return fmt.Errorf("picture of %s: %w", group[0].ID, err)
 	}
 	questions := make([]string, len(group))
 	for i, n := range group {

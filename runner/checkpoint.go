@@ -26,7 +26,8 @@ type series struct {
 	weights     ledger.Digest
 	info        extract.Info
 
-	captures []*Node // original and swapped of every pair, in the order of the set
+	captures []*Node    // original and swapped of every pair, in the order of the set
+	quads    [][4]*Node // of every quad: height, its swap, distance, its swap
 	list     ledger.Digest
 	results  map[resultID]*Node
 	states   *states // loaded when a node needs them

@@ -24,13 +24,15 @@ type Experiment struct {
 
 // Data says which questions are asked.
 type Data struct {
-	Path   string `json:"path"`
-	Format string `json:"format"`
-	Boxes  string `json:"boxes,omitempty"`
-	Cap    int    `json:"cap"`
-	Seed   int64  `json:"seed"`
-	Reader string `json:"reader"`
-	Form   string `json:"form"`
+	Path    string `json:"path"`
+	Format  string `json:"format"`
+	Boxes   string `json:"boxes,omitempty"`
+	Quads   string `json:"quads"`
+	Heights string `json:"heights"`
+	Cap     int    `json:"cap"`
+	Seed    int64  `json:"seed"`
+	Reader  string `json:"reader"`
+	Form    string `json:"form"`
 }
 
 // A Model is one family at several scales.

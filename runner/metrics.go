@@ -51,8 +51,8 @@ func (s *session) walkMetrics(ctx context.Context, sr *series) error {
 	waits := s.captureList(sr)
 	var nodes []*Node
 	for _, m := range s.analyses() {
-		if m.Quads || m.Layouts {
-			continue // needs boxes
+		if !s.feeds(m) {
+			continue
 		}
 		for _, subset := range subsets {
 			if !m.AppliesTo(subset) {
@@ -65,7 +65,8 @@ func (s *session) walkMetrics(ctx context.Context, sr *series) error {
 			} else {
 				n = s.add(KindMetric, id, ledger.NewKey(string(KindMetric), kindVersion[KindMetric]).
 					Text("metric", m.Name).Int("metric_version", int64(m.Version)).Text("subset", string(subset)).
-					JSON("options", s.metricOptions()).Digest("pairs", s.setDigest).Digest("captures", sr.list))
+					JSON("options", s.metricOptions()).Int("answers_version", answersVersion).
+					Digest("pairs", s.setDigest).Digest("quads", s.quadsDigest).Digest("captures", sr.list))
 			}
 			n.metric, n.subset, n.series = m, subset, sr
 			sr.results[resultID{m.Name, subset}] = n
@@ -95,6 +96,11 @@ func (s *session) walkMetrics(ctx context.Context, sr *series) error {
 	return err
 }
 
+// feeds tells whether the experiment has what a metric needs.
+func (s *session) feeds(m analyze.Metric) bool {
+	return !(m.Quads && len(s.quadList()) == 0) && !(m.Layouts && s.quads == nil)
+}
+
 func (s *session) metricOptions() analyze.Options {
 	return analyze.Options{Draws: s.exp.Statistics.Draws, Seed: uint64(s.exp.Statistics.Seed)}
 }
@@ -104,7 +110,11 @@ func (s *session) metricOptions() analyze.Options {
 func (s *session) captureList(sr *series) (waits string) {
 	list := make([]byte, 0, len(sr.captures)*33)
 	open := 0
-	for _, n := range sr.captures {
+	queries := sr.captures
+	for _, q := range sr.quads {
+		queries = append(queries, q[:]...)
+	}
+	for _, n := range queries {
 		if !n.done || n.outcome.err != nil {
 			open++
 			continue
@@ -119,7 +129,7 @@ func (s *session) captureList(sr *series) (waits string) {
 		}
 	}
 	if open > 0 {
-		return fmt.Sprintf("waits for %d of %d captures of %s", open, len(sr.captures), sr.name())
+		return fmt.Sprintf("waits for %d of %d captures of %s", open, len(queries), sr.name())
 	}
 	sr.list = ledger.Sum(list)
 	return ""
@@ -169,19 +179,28 @@ func (s *session) load(ctx context.Context, sr *series) (*states, error) {
 	for b := range blocks {
 		v.Blocks = append(v.Blocks, b)
 	}
+	layouts, scenes := s.layouts()
 	for i := range s.set.Pairs {
 		if flat[i][0] == nil || flat[i][1] == nil {
 			continue // a failed query: counted among the failures, shown in the report
 		}
 		p, a := &s.set.Pairs[i], &st.answers[i]
+		scene := scenes[p.ID]
+		if scene == "" {
+			scene = p.Image
+		}
 		v.Pairs = append(v.Pairs, analyze.Pair{
-			ID: p.ID, Index: indexNumber(p), QuestionID: p.QuestionID, Category: p.Category, Axis: p.Axis, Scene: p.Image,
+			ID: p.ID, Index: indexNumber(p), QuestionID: p.QuestionID, Category: p.Category, Axis: p.Axis, Scene: scene, Layout: layouts[p.ID],
 			CorrectOriginal: a.original.correct, CorrectSwapped: a.swapped.correct,
 			AnswerOriginal: a.original.capture.Answer, AnswerSwapped: a.swapped.capture.Answer,
 		})
 		v.Original = append(v.Original, flat[i][0])
 		v.Swapped = append(v.Swapped, flat[i][1])
 		st.kept = append(st.kept, i)
+	}
+	var err error
+	if v.Quads, err = s.loadQuads(sr); err != nil {
+		return nil, err
 	}
 	st.vectors = v
 	sr.states = st

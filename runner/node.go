@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"swaprun/analyze"
-	"swaprun/extract/dataset"
 	"swaprun/ledger"
 	"swaprun/report"
 )
@@ -15,6 +14,7 @@ type Kind string
 
 const (
 	KindPairs      Kind = "pairs"      // table → swap pairs
+	KindQuads      Kind = "quads"      // pairs and boxes → four questions a picture, and who is higher
 	KindCheckpoint Kind = "checkpoint" // files → what the model is, and the digest of every weight
 	KindCapture    Kind = "capture"    // one query → hidden states and answer
 	KindMetric     Kind = "metric"     // states and answers → analyze.Result
@@ -24,10 +24,11 @@ const (
 )
 
 // Kinds in the order in which they are computed and listed.
-var Kinds = []Kind{KindPairs, KindCheckpoint, KindCapture, KindMetric, KindFile, KindFigure, KindReport}
+var Kinds = []Kind{KindPairs, KindQuads, KindCheckpoint, KindCapture, KindMetric, KindFile, KindFigure, KindReport}
 
 var kindVersion = map[Kind]int{
 	KindPairs:      1,
+	KindQuads:      1,
 	KindCheckpoint: 1,
 	KindCapture:    1,
 	KindMetric:     1, // each metric has a version of its own beside it
@@ -76,7 +77,8 @@ type Node struct {
 	twin    *Node // does the same work; set on all but the first of equals
 
 	// What the node is about, by kind.
-	pair     *dataset.Pair   // capture
+	image    string          // capture: digest of the picture; "" if there is none, for the reason in imageErr
+	imageErr string          // capture
 	question string          // capture
 	metric   analyze.Metric  // metric
 	subset   analyze.Subset  // metric

@@ -23,7 +23,7 @@ func (s *session) walkReport(ctx context.Context) error {
 	key := ledger.NewKey(string(KindReport), kindVersion[KindReport]).
 		Int("page_version", reportVersion).Int("answers_version", answersVersion).
 		Bytes("experiment", s.exp.Source).
-		Digest("table", s.tableDigest).Digest("pairs", s.setDigest).
+		Digest("table", s.tableDigest).Digest("pairs", s.setDigest).Digest("quads", s.quadsDigest).
 		Int("thumbnail", int64(s.exp.Report.Thumbnail)).
 		Texts("scales", s.opts.Scales...)
 	waits := ""
@@ -99,12 +99,13 @@ func (s *session) bundle(ctx context.Context) (*report.Bundle, error) {
 		},
 		Data: s.bundleData(),
 	}
+	layouts, _ := s.layouts()
 	b.Pairs = make([]report.Pair, len(s.set.Pairs))
 	for i := range s.set.Pairs {
 		p := &s.set.Pairs[i]
 		b.Pairs[i] = report.Pair{
 			ID: p.ID, Index: indexText(p), Category: p.Category, Axis: p.Axis, Image: p.Image,
-			Original: bundleQuestion(p.Original), Swapped: bundleQuestion(p.Swapped),
+			Original: bundleQuestion(p.Original), Swapped: bundleQuestion(p.Swapped), Group: string(layouts[p.ID]),
 		}
 	}
 	for _, m := range s.models {

@@ -91,6 +91,10 @@ func (s *session) preflight(execute bool) error {
 	var err error
 	s.tablePath, err = s.exp.file("table", s.exp.Data.Path, tableEndings...)
 	note(err, "data", "path")
+	if s.exp.Data.Boxes != "" {
+		s.boxesPath, err = s.exp.file("boxes", s.exp.Data.Boxes, boxEndings...)
+		note(err, "data", "boxes")
+	}
 	known := map[string]bool{}
 	for i := range s.exp.Models {
 		m := &s.exp.Models[i]

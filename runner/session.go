@@ -45,6 +45,9 @@ type session struct {
 	set         *dataset.Set
 	setDigest   ledger.Digest
 	pairs       *Node
+	boxesPath   string           // "" without boxes
+	quads       *dataset.QuadSet // nil without boxes
+	quadsDigest ledger.Digest
 	models      []*modelWalk // in declaration order
 
 	resultsMu     sync.Mutex
@@ -82,6 +85,9 @@ func (s *session) close() error { return s.led.Close() }
 // walk visits every node.
 func (s *session) walk(ctx context.Context) error {
 	if err := s.walkPairs(ctx); err != nil {
+		return err
+	}
+	if err := s.walkQuads(ctx); err != nil {
 		return err
 	}
 	for _, m := range s.models {

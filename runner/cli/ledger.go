@@ -70,14 +70,26 @@ func ledgerCommand(s Streams) *cobra.Command {
 			} else {
 				printCheck(s.Out, r)
 			}
-			if len(r.Faults) > 0 {
+			if !r.OK() {
 				return errFailed
 			}
 			return nil
 		}),
 	}
 	check.Flags().BoolVar(&asJSON, "json", false, "print a machine-readable report")
-	cmd.AddCommand(log, show, check)
+	stat := &cobra.Command{
+		Use:   "stat",
+		Short: "Say what the ledger holds, and how large it is",
+		Args:  exactly(0, "no argument"),
+		RunE: with(func(_ *cobra.Command, l *ledger.Ledger, _ []string) error {
+			st, err := l.Stat()
+			if err != nil {
+				return err
+			}
+			return printJSON(s.Out, st)
+		}),
+	}
+	cmd.AddCommand(log, show, check, stat)
 	return cmd
 }
 
@@ -186,4 +198,18 @@ func brief(m map[string]any) string {
 	}
 	slices.Sort(parts)
 	return strings.Join(parts, ", ")
+}
+
+func printCheck(w io.Writer, r *ledger.Report) {
+	fmt.Fprintf(w, "%d entries, %d actions, %d blobs (%.1f MB), %d pages; log of %d records with root %s\n",
+		r.Entries, r.Actions, r.Blobs, float64(r.Bytes)/1e6, r.Pages, r.Tree.N, r.Tree.Hash)
+	for _, n := range r.Notes {
+		fmt.Fprintf(w, "note: %s\n", n)
+	}
+	for _, f := range r.Findings {
+		fmt.Fprintf(w, "damage: %s\n", f)
+	}
+	if r.OK() {
+		fmt.Fprintln(w, "every byte is what was written")
+	}
 }
