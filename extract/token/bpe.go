@@ -1,17 +1,18 @@
 package token
 
 import (
-	"container/heap"
 	"strings"
 	"sync"
 )
 
 // bpe is the vocabulary and its merges.
 type bpe struct {
-	ids    map[string]int32 // token, spelled in the byte alphabet → id
-	tokens []string         // id → token; "" where there is none
-	merges []pair           // by rank
-	table  map[pair]merge
+	tokens []string // id → token, spelled in the byte alphabet; "" where there is none
+	count  int      // of tokens
+	names  *names   // token → id
+	merges []pair   // by rank
+	made   []int32  // by rank: the id that the merge makes
+	ranks  pairs
 	start  [256]int32 // id of every single byte, -1 where the vocabulary lacks it
 	whole  bool       // ignore_merges: a word that is a token is that token
 
@@ -65,7 +66,7 @@ func appendIDs(out []int64, ids []int32) []int64 {
 
 func (m *bpe) merge(word string) []int32 {
 	if m.whole {
-		if id, ok := m.ids[spell(word)]; ok {
+		if id, ok := m.id(spell(word)); ok {
 			return []int32{id}
 		}
 	}
@@ -113,10 +114,20 @@ func (m *bpe) mergeShort(ids []int32) []int32 {
 
 // lookup finds the merge of a pair, rank -1 if there is none.
 func (m *bpe) lookup(left, right int32) merge {
-	if g, ok := m.table[pair{left, right}]; ok {
-		return g
+	rank, _ := m.ranks.find(left, right)
+	if rank < 0 {
+		return merge{rank: -1}
 	}
-	return merge{rank: -1}
+	return merge{rank, m.made[rank]}
+}
+
+// id finds a token, spelled in the byte alphabet.
+func (m *bpe) id(token string) (int32, bool) {
+	if m.names == nil {
+		return 0, false
+	}
+	id, _, _ := m.names.find(token)
+	return id, id >= 0
 }
 
 // mergeLong does the same with a priority queue over a linked list, in
@@ -127,7 +138,7 @@ func (m *bpe) mergeLong(ids []int32) []int32 {
 	var q queue
 	push := func(left, right int32) {
 		if g := m.lookup(ids[left], ids[right]); g.rank >= 0 {
-			q = append(q, candidate{g, left})
+			q.push(candidate{g, left})
 		}
 	}
 	for i := range n {
@@ -136,9 +147,8 @@ func (m *bpe) mergeLong(ids []int32) []int32 {
 			push(i, i+1)
 		}
 	}
-	heap.Init(&q)
 	for len(q) > 0 {
-		c := heap.Pop(&q).(candidate)
+		c := q.pop()
 		// Stale unless the pair at its place still makes the same token.
 		if ids[c.at] < 0 || next[c.at] >= n || m.lookup(ids[c.at], ids[next[c.at]]) != c.merge {
 			continue
@@ -148,14 +158,10 @@ func (m *bpe) mergeLong(ids []int32) []int32 {
 		next[c.at] = next[gone]
 		if after := next[c.at]; after < n {
 			prev[after] = c.at
-			if g := m.lookup(ids[c.at], ids[after]); g.rank >= 0 {
-				heap.Push(&q, candidate{g, c.at})
-			}
+			push(c.at, after)
 		}
 		if before := prev[c.at]; before >= 0 {
-			if g := m.lookup(ids[before], ids[c.at]); g.rank >= 0 {
-				heap.Push(&q, candidate{g, before})
-			}
+			push(before, c.at)
 		}
 	}
 	out := ids[:0]
@@ -165,21 +171,50 @@ func (m *bpe) mergeLong(ids []int32) []int32 {
 	return out
 }
 
+// candidate is a merge that was possible when it was queued.
 type candidate struct {
 	merge
 	at int32
 }
 
+func (c candidate) before(d candidate) bool {
+	return c.rank < d.rank || c.rank == d.rank && c.at < d.at
+}
+
+// queue is a binary heap, the lowest rank and leftmost place on top.
+// container/heap would allocate for every element.
 type queue []candidate
 
-func (q queue) Len() int      { return len(q) }
-func (q queue) Swap(i, j int) { q[i], q[j] = q[j], q[i] }
-func (q *queue) Push(x any)   { *q = append(*q, x.(candidate)) }
-func (q queue) Less(i, j int) bool {
-	return q[i].rank < q[j].rank || q[i].rank == q[j].rank && q[i].at < q[j].at
+func (q *queue) push(c candidate) {
+	h := append(*q, c)
+	*q = h
+	for i := len(h) - 1; i > 0; {
+		up := (i - 1) / 2
+		if !h[i].before(h[up]) {
+			break
+		}
+		h[i], h[up] = h[up], h[i]
+		i = up
+	}
 }
-func (q *queue) Pop() any {
-	last := (*q)[len(*q)-1]
-	*q = (*q)[:len(*q)-1]
-	return last
+
+func (q *queue) pop() candidate {
+	h := *q
+	top := h[0]
+	h[0] = h[len(h)-1]
+	h = h[:len(h)-1]
+	*q = h
+	for i := 0; ; {
+		least := i
+		for _, down := range [2]int{2*i + 1, 2*i + 2} {
+			if down < len(h) && h[down].before(h[least]) {
+				least = down
+			}
+		}
+		if least == i {
+			return top
+		}
+		h[i], h[least] = h[least], h[i]
+		i = least
+	}
 }

@@ -52,7 +52,7 @@ func (t *Tokenizer) parseFast(text string) error {
 	if err := t.pipeline(parts); err != nil {
 		return err
 	}
-	if err := t.model.build(vocab, merges, "$.model.merges, number "); err != nil {
+	if err := t.model.build(vocab, merges, "$.model.merges, number ", false); err != nil {
 		return err
 	}
 	for i, a := range added {
@@ -75,12 +75,17 @@ type vocabulary struct {
 
 // vocab reads a map from token to id.
 func (s *scanner) vocab() (v vocabulary) {
+	// Some forty bytes a token, so that the slices need not grow and be copied.
+	n := min((len(s.text)-s.pos)/40, maxTokens)
+	v = vocabulary{make([]string, 0, n), make([]int32, 0, n)}
 	s.entries(func(key string) {
 		id := s.integer()
 		switch {
 		case s.err != nil:
 		case id < 0 || id >= maxID:
 			s.fail("token %.40q has id %d, want one from 0 to %d", key, id, maxID-1)
+		case key == "":
+			s.fail("empty token")
 		case len(v.tokens) >= maxTokens:
 			s.fail("more than %d tokens", maxTokens)
 		default:
@@ -142,6 +147,7 @@ func (s *scanner) model(m *bpe) (vocab vocabulary, merges []mergeText) {
 
 // merges reads merges written as "a b" or as ["a", "b"].
 func (s *scanner) merges() (out []mergeText) {
+	out = make([]mergeText, 0, min((len(s.text)-s.pos)/20, maxMerges))
 	s.array(func(i int) {
 		var m mergeText
 		if s.peek() == '[' {
@@ -171,31 +177,25 @@ func (s *scanner) merges() (out []mergeText) {
 	return out
 }
 
-// build fills the tables. where names a merge in errors, before its number.
-func (m *bpe) build(v vocabulary, merges []mergeText, where string) error {
+// build fills the tables. where names a merge in errors, before its number. Of
+// repeated merges the first or the last counts.
+func (m *bpe) build(v vocabulary, merges []mergeText, where string, firstCounts bool) error {
 	if len(v.tokens) == 0 {
 		return errors.New("empty vocabulary")
 	}
-	m.ids = make(map[string]int32, len(v.tokens))
 	m.tokens = make([]string, int(slices.Max(v.ids))+1)
+	m.count, m.names = len(v.tokens), newNames(m.tokens, len(v.tokens))
 	for i, token := range v.tokens {
 		id := v.ids[i]
 		if other := m.tokens[id]; other != "" {
 			return fmt.Errorf("tokens %.40q and %.40q both have id %d", other, token, id)
 		}
-		m.ids[token], m.tokens[id] = id, token
-	}
-	if len(m.ids) != len(v.tokens) {
-		seen := map[string]bool{}
-		for _, token := range v.tokens {
-			if seen[token] {
-				return fmt.Errorf("token %.40q occurs twice in the vocabulary", token)
-			}
-			seen[token] = true
+		if m.tokens[id] = token; !m.names.add(id) {
+			return fmt.Errorf("token %.40q occurs twice in the vocabulary", token)
 		}
 	}
 	for b, r := range letters {
-		id, ok := m.ids[string(r)]
+		id, ok := m.id(string(r))
 		if !ok {
 			if id = -1; m.unknown != "" || m.fallback {
 				return fmt.Errorf("the vocabulary lacks byte 0x%02X (%q), and unknown tokens are not supported", b, r)
@@ -203,25 +203,25 @@ func (m *bpe) build(v vocabulary, merges []mergeText, where string) error {
 		}
 		m.start[b] = id
 	}
-	m.merges = make([]pair, 0, len(merges))
-	m.table = make(map[pair]merge, len(merges))
+	m.merges, m.made, m.ranks = make([]pair, 0, len(merges)), make([]int32, 0, len(merges)), newPairs(len(merges))
 	var both []byte
 	for i, text := range merges {
-		left, okLeft := m.ids[text.left]
-		right, okRight := m.ids[text.right]
-		both = append(append(both[:0], text.left...), text.right...)
-		id, ok := m.ids[string(both)]
+		left, okLeft := m.id(text.left)
+		right, okRight := m.id(text.right)
+		id := m.names.joined(text.left, text.right, &both)
 		switch {
 		case !okLeft:
 			return fmt.Errorf("%s%d: token %.40q is not in the vocabulary", where, i+1, text.left)
 		case !okRight:
 			return fmt.Errorf("%s%d: token %.40q is not in the vocabulary", where, i+1, text.right)
-		case !ok:
+		case id < 0:
 			return fmt.Errorf("%s%d: token %.40q is not in the vocabulary", where, i+1, both)
 		}
-		p := pair{left, right}
-		m.merges = append(m.merges, p)
-		m.table[p] = merge{int32(i), id} // of repeated merges the last counts, as in tokenizers
+		if have, _ := m.ranks.find(left, right); have >= 0 && firstCounts {
+			continue
+		}
+		m.ranks.set(left, right, int32(len(m.merges)))
+		m.merges, m.made = append(m.merges, pair{left, right}), append(m.made, id)
 	}
 	return nil
 }

@@ -211,8 +211,9 @@ func (l *loader) slow() error {
 	if err != nil {
 		return fmt.Errorf("merges.txt: %w", err)
 	}
-	if err := t.model.build(vocab, merges, "merges.txt: line "); err != nil {
-		return fmt.Errorf("vocab.json, merges.txt: %w", err)
+	// The converter numbers distinct merges in the order of their first line.
+	if err := t.model.build(vocab, merges, "merges.txt, merge ", true); err != nil {
+		return fmt.Errorf("vocab.json: %w", err)
 	}
 	return nil
 }
@@ -220,25 +221,22 @@ func (l *loader) slow() error {
 // mergeLines reads merges.txt. GPT2Tokenizer drops the first line whatever it
 // says, Qwen2Tokenizer only a version.
 func mergeLines(text string, dropFirst bool) ([]mergeText, error) {
-	var out []mergeText
-	seen := map[string]bool{}
-	for i, line := range strings.Split(text, "\n") {
+	out := make([]mergeText, 0, min(len(text)/8, maxMerges))
+	for number := 1; text != ""; number++ {
+		var line string
+		line, text, _ = strings.Cut(text, "\n")
 		line = Strip(line)
-		if line == "" || i == 0 && (dropFirst || strings.HasPrefix(line, "#version:")) {
+		if line == "" || number == 1 && (dropFirst || strings.HasPrefix(line, "#version:")) {
 			continue
 		}
 		left, right, ok := strings.Cut(line, " ")
-		if !ok || strings.ContainsFunc(right, isPythonSpace) || strings.ContainsFunc(left, isPythonSpace) {
-			return nil, fmt.Errorf("line %d: want two tokens, have %.40q", i+1, line)
+		if right = Strip(right); !ok || strings.Contains(right, " ") {
+			return nil, fmt.Errorf("line %d: want two tokens, have %.40q", number, line)
 		}
 		if len(out) >= maxMerges {
 			return nil, fmt.Errorf("more than %d merges", maxMerges)
 		}
-		// The converter numbers distinct merges in the order of their first line.
-		if !seen[line] {
-			seen[line] = true
-			out = append(out, mergeText{left, right})
-		}
+		out = append(out, mergeText{left, right})
 	}
 	return out, nil
 }

@@ -9,9 +9,9 @@ import (
 // Bounds on what a file may declare. The largest published vocabularies hold
 // some 260,000 tokens.
 const (
-	maxID     = 1 << 21
+	maxID     = 1<<idBits - 1
 	maxTokens = 1 << 20
-	maxMerges = 1 << 21
+	maxMerges = 1<<rankBits - 2
 )
 
 // A Tokenizer is a byte-level BPE with its added tokens. It is safe for
@@ -85,7 +85,7 @@ func (t *Tokenizer) ID(token string) (int64, bool) {
 	if a, ok := t.added.byName[token]; ok {
 		return a.ID, true
 	}
-	id, ok := t.model.ids[token]
+	id, ok := t.model.id(token)
 	return int64(id), ok
 }
 
@@ -103,9 +103,9 @@ func (t *Tokenizer) Token(id int64) (string, bool) {
 // Len is the number of tokens, added ones included: len(tokenizer) in
 // transformers.
 func (t *Tokenizer) Len() int {
-	n := len(t.model.ids)
+	n := t.model.count
 	for name := range t.added.byName {
-		if _, ok := t.model.ids[name]; !ok {
+		if _, ok := t.model.id(name); !ok {
 			n++
 		}
 	}
@@ -134,8 +134,8 @@ func (t *Tokenizer) AddToken(content string, special bool) (int64, error) {
 }
 
 func (t *Tokenizer) add(a Added) (int64, error) {
-	return t.added.add(a, len(t.model.ids), func(s string) (int64, bool) {
-		id, ok := t.model.ids[s]
+	return t.added.add(a, t.model.count, func(s string) (int64, bool) {
+		id, ok := t.model.id(s)
 		return int64(id), ok
 	})
 }
@@ -178,7 +178,7 @@ func (t *Tokenizer) Digest() [sha256.Size]byte {
 	d := digest{h: sha256.New()}
 	d.text("swaprun byte-level bpe 1", t.split.pattern)
 	d.flags(t.normalize, t.prefixSpace, t.model.whole)
-	d.number(len(t.model.ids))
+	d.number(t.model.count)
 	for id, token := range t.model.tokens {
 		if token != "" {
 			d.number(id)
