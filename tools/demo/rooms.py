@@ -7,6 +7,7 @@ distance can still be seen.
 
 Lengths are pixels unless a name says metres. Image axes: x to the right, y downwards.
 """
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,18 +46,13 @@ class Object:
     side: float     # height and width
     floor: float    # y where the object, or its shadow, meets the floor
 
-    @property
-    def bbox(self):
-        """x, y, width, height in whole pixels."""
+    def __post_init__(self):
+        """bbox: x, y, width, height in whole pixels; centre: of the box, not of the object, since ground truth must follow
+        from what the box file says. Kept, because drawing questions asks for them hundreds of times a scene."""
         half = self.side / 2
-        x0, y0 = int(np.floor(self.x - half)), int(np.floor(self.y - half))
-        return x0, y0, int(np.ceil(self.x + half)) - x0, int(np.ceil(self.y + half)) - y0
-
-    @property
-    def centre(self):
-        """Of the box, not of the object: ground truth must follow from what the box file says."""
-        x, y, w, h = self.bbox
-        return x + w / 2, y + h / 2
+        x0, y0 = math.floor(self.x - half), math.floor(self.y - half)
+        self.bbox = x0, y0, math.ceil(self.x + half) - x0, math.ceil(self.y + half) - y0
+        self.centre = x0 + self.bbox[2] / 2, y0 + self.bbox[3] / 2
 
 
 @dataclass
