@@ -226,9 +226,11 @@ func (v *Vectors) anisotropyAt(out []Estimate, members []int, b int, o Options) 
 				continue
 			}
 			mean, _ := meanSD(h)
-			e.Value = number(mean)
+			if e.Value = number(mean); e.Value == nil {
+				return fmt.Errorf("block %d: %s: a delta is not finite", v.Blocks[b], axis)
+			}
 			hajek(e, h)
-			if floor := s.corrected(random, signs, name); len(floor) > 2 && e.Value != nil {
+			if floor := s.corrected(random, signs, name); len(floor) > 2 {
 				mean, sd := meanSD(floor)
 				se := 2 * sd / math.Sqrt(float64(n-1))
 				e.Null = &Null{Mean: mean, Low: mean - z95*se, High: mean + z95*se}

@@ -24,25 +24,15 @@ func tileGo(n int, a []float64, lda int, b []float64, ldb int, c []float64, ldc 
 	}
 }
 
-// innerLanes is one inner product of a tile; a length that is no multiple of 4 leaves the last lanes short.
+// innerLanes is one inner product of a tile.
 func innerLanes(a, b []float64) float64 {
 	var l0, l1, l2, l3 float64
-	k := 0
-	for ; k+lanes <= len(a); k += lanes {
+	for k := 0; k+lanes <= len(a); k += lanes {
 		x, y := a[k:k+lanes:k+lanes], b[k:k+lanes:k+lanes]
 		l0 = math.FMA(x[0], y[0], l0)
 		l1 = math.FMA(x[1], y[1], l1)
 		l2 = math.FMA(x[2], y[2], l2)
 		l3 = math.FMA(x[3], y[3], l3)
-	}
-	if k < len(a) {
-		l0 = math.FMA(a[k], b[k], l0)
-	}
-	if k+1 < len(a) {
-		l1 = math.FMA(a[k+1], b[k+1], l1)
-	}
-	if k+2 < len(a) {
-		l2 = math.FMA(a[k+2], b[k+2], l2)
 	}
 	return (l0 + l1) + (l2 + l3)
 }
@@ -52,6 +42,7 @@ func innerLanes(a, b []float64) float64 {
 func rowsByRows(c []float64, ldc int, a []float64, lda int, b []float64, ldb int, m, n, d int, first func(i int) int) {
 	const panel = 96 // rows of b kept near: with the callers' run lengths they fit a second-level cache
 	whole := d &^ (lanes - 1)
+	var edge *edgeTile
 	for from := 0; from < n; from += panel {
 		to := min(from+panel, n)
 		for i := 0; i < m; i += tileA {
@@ -60,23 +51,46 @@ func rowsByRows(c []float64, ldc int, a []float64, lda int, b []float64, ldb int
 				j = max(j, first(i)/tileB*tileB)
 			}
 			for ; j < to; j += tileB {
-				if i+tileA <= m && j+tileB <= to && whole > 0 {
-					tile(whole, a[i*lda:], lda, b[j*ldb:], ldb, c[j*ldc+i:], ldc)
-					if whole < d {
-						for y := j; y < j+tileB; y++ {
-							for x := i; x < i+tileA; x++ {
-								c[y*ldc+x] += innerLanes(a[x*lda+whole:x*lda+d], b[y*ldb+whole:y*ldb+d])
-							}
-						}
-					}
+				if i+tileA <= m && j+tileB <= to && whole == d {
+					tile(d, a[i*lda:], lda, b[j*ldb:], ldb, c[j*ldc+i:], ldc)
 					continue
 				}
-				for y := j; y < min(j+tileB, to); y++ {
-					for x := i; x < min(i+tileA, m); x++ {
-						c[y*ldc+x] += innerLanes(a[x*lda:x*lda+d], b[y*ldb:y*ldb+d])
-					}
+				if edge == nil {
+					edge = newEdgeTile(d)
 				}
+				edge.add(c[j*ldc+i:], ldc, a[i*lda:], lda, b[j*ldb:], ldb, min(tileA, m-i), min(tileB, to-j), d)
 			}
+		}
+	}
+}
+
+// An edgeTile fills up what is no whole tile with zeros: rows that are missing, and lengths that are no multiple of the lanes.
+type edgeTile struct {
+	d    int // length, filled up
+	a, b []float64
+	c    [tileA * tileB]float64
+}
+
+func newEdgeTile(d int) *edgeTile {
+	d = (d + lanes - 1) &^ (lanes - 1)
+	return &edgeTile{d: d, a: make([]float64, tileA*d), b: make([]float64, tileB*d)}
+}
+
+// add is tile for m ≤ 4 rows of a and n ≤ 3 rows of b of any length d.
+func (e *edgeTile) add(c []float64, ldc int, a []float64, lda int, b []float64, ldb, m, n, d int) {
+	clear(e.a)
+	clear(e.b)
+	clear(e.c[:])
+	for i := range m {
+		copy(e.a[i*e.d:], a[i*lda:i*lda+d])
+	}
+	for j := range n {
+		copy(e.b[j*e.d:], b[j*ldb:j*ldb+d])
+	}
+	tile(e.d, e.a, e.d, e.b, e.d, e.c[:], tileA)
+	for j := range n {
+		for i := range m {
+			c[j*ldc+i] += e.c[j*tileA+i]
 		}
 	}
 }

@@ -1,8 +1,10 @@
 package analyze
 
 import (
+	"encoding/json"
 	"math"
 	"math/rand/v2"
+	"runtime"
 	"testing"
 )
 
@@ -62,11 +64,27 @@ func TestProducts(t *testing.T) {
 		crossProducts(c, n, n, d, fill, fill)
 		for i := range n {
 			for j := range n {
-				want := innerLanes(x[i*d:(i+1)*d], x[j*d:(j+1)*d])
+				want := dot(x[i*d:(i+1)*d], x[j*d:(j+1)*d])
 				if math.Abs(k[i*n+j]-want) > 1e-11 || math.Abs(c[i*n+j]-want) > 1e-11 {
 					t.Fatalf("%v: [%d, %d]: %v and %v, expected %v", s, i, j, k[i*n+j], c[i*n+j], want)
 				}
 			}
 		}
 	}
+}
+
+func setProcessors(t *testing.T, n int) {
+	t.Helper()
+	old := runtime.GOMAXPROCS(n)
+	t.Cleanup(func() { runtime.GOMAXPROCS(old) })
+}
+
+// jsonOf also proves that a result has a JSON form: no NaN, no infinity.
+func jsonOf(t *testing.T, r *Result) string {
+	t.Helper()
+	text, err := json.Marshal(r)
+	if err != nil {
+		t.Fatalf("%s: %v", r.Metric, err)
+	}
+	return string(text)
 }
