@@ -63,7 +63,7 @@ func pcaFigure(r *analyze.Result, title, subtitle string, block int, faded map[s
 		}
 		switch c.View {
 		case "embedding":
-			f.panels = append(f.panels, cloudPanel{"hidden states (dots: original, crosses: swapped)", c, keyTone})
+			f.panels = append(f.panels, cloudPanel{"hidden states", c, keyTone})
 		case "delta":
 			f.panels = append(f.panels,
 				cloudPanel{"deltas by axis", c, func(category string) tone { return keyTone(axisOf(category)) }},
@@ -80,6 +80,9 @@ func pcaFigure(r *analyze.Result, title, subtitle string, block int, faded map[s
 	f.categoryKeys(categories)
 	if len(f.panels) == 0 {
 		return nil
+	}
+	if f.panels[0].title == "hidden states" {
+		f.keys = append(f.keys, legendKey{text: "original", tone: toneSoft, dot: true}, legendKey{text: "swapped (states only)", tone: toneSoft, kind: cross, dot: true})
 	}
 	return f
 }
@@ -163,14 +166,12 @@ func (f *cloudFigure) scene(side float64) *scene {
 	}
 	s.h = y + side + 40
 	if thinned > 0 {
-		s.text(fmt.Sprintf("every %s point is drawn (%d in all)", ordinal(float64(thinned)/float64(f.limit())), thinned), left, s.h+6, tickSize, start, toneSoft)
+		s.text(fmt.Sprintf("%d of %d points are drawn, evenly picked", f.limit(), thinned), left, s.h+6, tickSize, start, toneSoft)
 		s.h += 14
 	}
 	s.desc = fmt.Sprintf("%s. %d points in %d views.", f.subtitle, len(f.panels[0].cloud.Points), len(f.panels))
 	return s
 }
-
-func ordinal(ratio float64) string { return fmt.Sprintf("%.1fth", ratio) }
 
 func (f *cloudFigure) limit() int {
 	if f.most > 0 {

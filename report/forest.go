@@ -57,26 +57,14 @@ func (f *forestFigure) scene(panelW float64) *scene {
 	}
 	for k, p := range f.panels {
 		x0 := left + float64(k)*(panelW+gap)
-		lo, hi := math.Inf(1), math.Inf(-1)
-		for _, row := range p.marks {
-			for _, m := range row {
-				null := [2]float64{nan, nan}
-				if m.e.Null != nil {
-					null = [2]float64{m.e.Null.Low, m.e.Null.High}
-				}
-				for _, v := range []float64{val(m.e.Value), val(m.e.Low), val(m.e.High), null[0], null[1]} {
-					if !math.IsNaN(v) {
-						lo, hi = math.Min(lo, v), math.Max(hi, v)
-					}
-				}
-			}
+		lo, hi := f.limits(p.unit)
+		ticks := 5
+		if f.tight {
+			ticks = 3
 		}
-		if lo > hi {
-			lo, hi = 0, 1
-		}
-		axis := niceSpan(math.Min(lo, 0), math.Max(hi, 0), 5, p.within)
+		axis := niceSpan(math.Min(lo, 0), math.Max(hi, 0), ticks, p.within)
 		if p.percents {
-			axis = niceSpan(0, 1, 4, nil)
+			axis = niceSpan(0, 1, min(ticks, 4), nil)
 		}
 		X := func(v float64) float64 { return axis.at(v, x0+6, x0+panelW-6) }
 		s.add(label{text: p.title, x: x0, y: y - 10, size: 13.5, tone: toneInk, bold: true})
@@ -128,4 +116,31 @@ func (f *forestFigure) scene(panelW float64) *scene {
 	s.h = y + h + 40
 	s.desc = f.subtitle
 	return s
+}
+
+// limits hold everything in the panels of one unit: those share an axis, so that they can be compared.
+func (f *forestFigure) limits(unit string) (lo, hi float64) {
+	lo, hi = math.Inf(1), math.Inf(-1)
+	for _, p := range f.panels {
+		if p.unit != unit {
+			continue
+		}
+		for _, row := range p.marks {
+			for _, m := range row {
+				vs := []float64{val(m.e.Value), val(m.e.Low), val(m.e.High)}
+				if m.e.Null != nil {
+					vs = append(vs, m.e.Null.Low, m.e.Null.High)
+				}
+				for _, v := range vs {
+					if !math.IsNaN(v) {
+						lo, hi = math.Min(lo, v), math.Max(hi, v)
+					}
+				}
+			}
+		}
+	}
+	if lo > hi {
+		return 0, 1
+	}
+	return lo, hi
 }

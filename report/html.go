@@ -121,6 +121,7 @@ type sectionView struct {
 	Heat            *heatView
 	Turns           []turnView
 	More            []figureView // folded
+	MoreTables      []tableView
 	MoreTitle       string
 }
 
@@ -166,9 +167,10 @@ type tableView struct {
 
 type rowView struct {
 	Head  string
-	Cells []string
-	Mark  string
+	Cells []cellView
 }
+
+type cellView struct{ Text, Class string }
 
 type pairView struct {
 	ID, Category, Axis, Group string

@@ -107,7 +107,7 @@ func (f *lineFigure) numbers() *tableView {
 	for _, x := range places {
 		row := rowView{Head: f.place(x)}
 		for _, c := range columns {
-			row.Cells = append(row.Cells, c.at[x])
+			row.Cells = append(row.Cells, cellView{c.at[x], ""})
 		}
 		t.Rows = append(t.Rows, row)
 	}
@@ -304,9 +304,9 @@ func (w *modelWriter) accuracy() {
 	}
 	valid := w.page.entries(w.m, MetricValidity, analyze.AllPairs)
 	if t := resultTable(valid, "Accuracy by category; a category is unreliable if either question is answered right less than half the time"); t != nil {
-		s.Tables = append(s.Tables, *t)
+		s.MoreTables = append(s.MoreTables, *t)
 	}
-	s.MoreTitle = "Accuracy over scales"
+	s.MoreTitle = "Accuracy over scales, and by category"
 	w.v.Sections = append(w.v.Sections, s)
 }
 
@@ -481,38 +481,70 @@ func (w *modelWriter) byShape(s sectionView, metric string, subset analyze.Subse
 	return s
 }
 
-// resultTable sets table results of several scales under one another.
+// resultTable sets the table results of several scales beside one another: a row per row and column of the results, a
+// column per scale. One scale's table, or a comparison, keeps its own shape.
 func resultTable(entries []Entry, caption string) *tableView {
-	var t *tableView
+	var have []Entry
 	for _, e := range entries {
-		if e.Result == nil || e.Result.Table == nil || len(e.Result.Table.Rows) == 0 {
-			continue
+		if e.Result != nil && e.Result.Table != nil && len(e.Result.Table.Rows) > 0 {
+			have = append(have, e)
 		}
-		if t == nil {
-			src := sources(entries...)
-			t = &tableView{Caption: caption, Sources: &src, Columns: []string{""}}
-			for _, c := range e.Result.Table.Columns {
-				t.Columns = append(t.Columns, columnName(c))
-			}
-			t.Columns = append(t.Columns, "n")
+	}
+	if len(have) == 0 {
+		return nil
+	}
+	src := sources(have...)
+	t := &tableView{Caption: caption, Sources: &src}
+	if len(have) == 1 {
+		table := have[0].Result.Table
+		t.Columns = []string{have[0].Scale}
+		for _, c := range table.Columns {
+			t.Columns = append(t.Columns, columnName(c))
 		}
-		share := strings.HasPrefix(e.Result.Table.Unit, "share")
-		for _, row := range e.Result.Table.Rows {
-			v := rowView{Head: strings.Join(compactText(e.Scale, keyName(row.Key)), ", "), Mark: row.Mark}
-			n := 0
+		for _, row := range table.Rows {
+			v := rowView{Head: keyName(row.Key)}
 			for _, c := range row.Cells {
-				v.Cells = append(v.Cells, estimateText(c, share))
-				n = max(n, c.N)
-			}
-			for len(v.Cells) < len(t.Columns)-2 {
-				v.Cells = append(v.Cells, "")
-			}
-			v.Cells = append(v.Cells, fmt.Sprint(n))
-			if row.Mark != "" {
-				v.Head += " (" + row.Mark + ")"
+				v.Cells = append(v.Cells, cellView{estimateText(c, table.Unit, true), row.Mark})
 			}
 			t.Rows = append(t.Rows, v)
 		}
+		return t
+	}
+	t.Columns = []string{""}
+	type place struct{ row, column string }
+	var places []place
+	for _, e := range have {
+		t.Columns = append(t.Columns, e.Scale)
+		for _, row := range e.Result.Table.Rows {
+			for _, c := range e.Result.Table.Columns {
+				if p := (place{row.Key, c}); !slices.Contains(places, p) {
+					places = append(places, p)
+				}
+			}
+		}
+	}
+	for _, p := range places {
+		v := rowView{Head: keyName(p.row) + ", " + columnName(p.column)}
+		sameN, n := true, -1
+		for _, e := range have {
+			c := cellOf(e.Result.Table, tableRow(e.Result.Table, p.row), p.column)
+			if n >= 0 && c.N != n {
+				sameN = false
+			}
+			n = c.N
+		}
+		if sameN && n > 0 {
+			v.Head += fmt.Sprintf(" (n %d)", n)
+		}
+		for _, e := range have {
+			row := tableRow(e.Result.Table, p.row)
+			text := estimateText(cellOf(e.Result.Table, row, p.column), e.Result.Table.Unit, !sameN)
+			if row.Mark != "" {
+				text += " (" + row.Mark + ")"
+			}
+			v.Cells = append(v.Cells, cellView{text, row.Mark})
+		}
+		t.Rows = append(t.Rows, v)
 	}
 	return t
 }
@@ -526,7 +558,8 @@ func columnName(c string) string {
 	return keyName(c)
 }
 
-func estimateText(e analyze.Estimate, share bool) string {
+func estimateText(e analyze.Estimate, unit string, withN bool) string {
+	share := strings.HasPrefix(unit, "share")
 	v, lo, hi := val(e.Value), val(e.Low), val(e.High)
 	text := ""
 	switch {
@@ -536,13 +569,19 @@ func estimateText(e analyze.Estimate, share bool) string {
 		text = fmt.Sprintf("%s [%s, %s]", percent(v), percent(lo), percent(hi))
 	case share:
 		text = percent(v)
-	case v == math.Trunc(v) && math.Abs(v) >= 1 && math.IsNaN(lo):
+	case v == math.Trunc(v) && math.Abs(v) >= 1:
 		text = signed(fmt.Sprintf("%.0f", v))
+		if !math.IsNaN(lo) && !math.IsNaN(hi) {
+			text += fmt.Sprintf(" [%s, %s]", signed(fmt.Sprintf("%.0f", lo)), signed(fmt.Sprintf("%.0f", hi)))
+		}
 	default:
 		text = interval(v, lo, hi)
 	}
 	if e.Null != nil && e.Null.P != nil {
-		text += fmt.Sprintf(", p %s", pText(*e.Null.P))
+		text += ", p " + pText(*e.Null.P)
+	}
+	if withN && e.N > 0 {
+		text += fmt.Sprintf(", n %d", e.N)
 	}
 	return text
 }
