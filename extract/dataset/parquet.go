@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +13,8 @@ import (
 
 	"github.com/parquet-go/parquet-go"
 )
+
+const maxFooter = 64 << 20 // bytes of schema and row groups
 
 // parquetFile reads columns of a parquet file one at a time, so that images are not held. Lists may be nested
 // twice, as boxes are.
@@ -36,6 +39,14 @@ func openParquet(path string) (pf *parquetFile, err error) {
 	info, err := f.Stat()
 	if err != nil {
 		return nil, err
+	}
+	// The library allocates what the footer's length field says before it looks at the file's size.
+	var tail [8]byte
+	if _, err := f.ReadAt(tail[:], max(0, info.Size()-8)); err != nil {
+		return nil, fmt.Errorf("%s: not readable as parquet: %w", path, err)
+	}
+	if n := int64(binary.LittleEndian.Uint32(tail[:4])); n > info.Size()-12 || n > maxFooter {
+		return nil, fmt.Errorf("%s: not readable as parquet: a footer of %d bytes in a file of %d", path, n, info.Size())
 	}
 	p, err := parquet.OpenFile(f, info.Size(), parquet.SkipBloomFilters(true), parquet.SkipPageIndex(true))
 	if err != nil {
