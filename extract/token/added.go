@@ -48,6 +48,7 @@ func (a *addedTokens) add(t Added, size int, find func(string) (int64, bool)) (i
 	}
 	if old, ok := a.byName[t.Content]; ok {
 		t.ID = old.ID
+		t.Special = t.Special || old.Special // once special, always special
 	} else if id, ok := find(t.Content); ok {
 		t.ID = id
 	} else {

@@ -150,7 +150,9 @@ func (l *loader) addDeclared() error {
 }
 
 // legacy reads the two files that transformers consults when
-// tokenizer_config.json has no added_tokens_decoder.
+// tokenizer_config.json has no added_tokens_decoder. One bug of 4.57.6 is not
+// followed: with both files and additional tokens in the map, it takes the last
+// token of added_tokens.json for the role of the last additional one.
 func (l *loader) legacy() error {
 	c := &l.t.config
 	text, ok, err := l.read("special_tokens_map.json")
