@@ -143,7 +143,7 @@ func Build(t *Table, o Options) (*Set, error) {
 	if name == Prepared && o.Form != Words {
 		return nil, fmt.Errorf("build pairs: form %q: the table's own questions are asked as they are", o.Form)
 	}
-	set := &Set{Table: t.Digest(), Layout: name, Options: o}
+	set := &Set{Table: t.Digest(), Layout: name, Options: o, Differences: []Difference{}}
 	accepted := set.accept(rows, o)
 	if err := attachImages(t, accepted); err != nil {
 		return nil, err
@@ -155,7 +155,33 @@ func Build(t *Table, o Options) (*Set, error) {
 	set.count(accepted)
 	set.Audit = audit(set.Pairs)
 	set.Fingerprint = Fingerprint(set.Pairs)
+	set.note(t)
 	return set, nil
+}
+
+// note states what the numbers of this set rest on without showing it.
+func (s *Set) note(t *Table) {
+	add := func(n int, format string) {
+		if n > 0 {
+			s.Notes = append(s.Notes, fmt.Sprintf(format, n))
+		}
+	}
+	if s.Options.Reader == Strict {
+		add(s.Counts.NaNNames, `%d names that are "nan" were rejected (strict reader)`)
+		add(len(s.Differences), "%d rows come out differently from the released code")
+	} else {
+		add(s.Counts.NaNNames, `%d distance pairs ask about "nan", an empty cell of the table, as the released code does; the strict reader leaves them out`)
+	}
+	add(len(s.Audit.SameNames), "%d pairs name the same object twice: their deltas are zero")
+	repeats, conflicts := s.Audit.Bad()
+	add(repeats, "%d pairs repeat an earlier one")
+	add(conflicts, "%d pairs contradict an earlier one about the same objects in the same image")
+	add(s.Counts.NoImage, "%d pairs have no image bytes and will fail")
+	for i := range t.Columns {
+		if c := &t.Columns[i]; c.Type != Text && (c.Name == "question_id" || len(c.Name) == 1 && c.Name >= "A" && c.Name <= "D") {
+			s.Notes = append(s.Notes, fmt.Sprintf("column %s was read as %s, as pandas does: its texts are numbers' texts", c.Name, c.DType()))
+		}
+	}
 }
 
 // draws is the state that rows share while they become pairs.

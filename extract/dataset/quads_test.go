@@ -201,3 +201,19 @@ func TestParquetBoxes(t *testing.T) {
 		}
 	}
 }
+
+func FuzzBoxes(f *testing.F) {
+	f.Add([]byte(`[{"question_id": "a", "data_source": "mp3d", "objects": [{"name": "x", "bbox": [1, 2, 3, 4]}]}]`))
+	f.Add([]byte(`{"question_id": 7, "objects": {"name": ["x"], "bbox": [[1, 2, 3, 4]]}}
+{"question_id": "b", "objects": null}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		b, err := readBoxes("boxes.json", strings.NewReader(string(data)))
+		if err == nil {
+			for id, r := range b.of {
+				if id == "" || r.QuestionID != id {
+					t.Fatalf("%q: %+v", id, r)
+				}
+			}
+		}
+	})
+}

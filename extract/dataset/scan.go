@@ -371,11 +371,19 @@ func (s *scanner) endLine(c byte) error {
 	return s.out.endRow()
 }
 
-// plain returns how many bytes of b lie before the next tab or line end.
+// plain returns how many bytes of b lie before the next tab or line end. Windows grow from short to long, so that
+// neither many small cells nor one large image costs more than a pass over its bytes.
 func plain(b []byte) int {
-	for i, c := range b {
-		if c == '\t' || c == '\n' || c == '\r' {
-			return i
+	for at, size := 0, 64; at < len(b); at, size = at+size, size*4 {
+		window := b[at:min(at+size, len(b))]
+		n := len(window)
+		for _, c := range [...]byte{'\t', '\n', '\r'} {
+			if i := bytes.IndexByte(window[:n], c); i >= 0 {
+				n = i
+			}
+		}
+		if n < len(window) {
+			return at + n
 		}
 	}
 	return len(b)
