@@ -492,7 +492,11 @@ func (c *checker) entries() {
 			} else {
 				kinds[string(kindKey(o.Key.Kind, seq))] = fingerprints(o.Key)
 			}
-			now, conflict := was.with(seq, o)
+			absent := e.absent()
+			for _, d := range absent {
+				tombs[d] = seq
+			}
+			now, conflict := was.with(seq, o, len(absent) > 0)
 			rows[o.Action], expect = now, conflict
 			for _, out := range o.Outputs {
 				needs = append(needs, need{where, "output " + out.Name, out})

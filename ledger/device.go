@@ -5,6 +5,7 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/cpu"
 )
@@ -12,8 +13,10 @@ import (
 // ThisDevice describes the machine it runs on. The caller knows the numeric library and its version, if one takes
 // part.
 func ThisDevice(numeric string) Device {
-	return Device{CPU: cpuModel() + vectors(), Platform: runtime.GOOS + "/" + runtime.GOARCH, Runtime: numeric}
+	return Device{CPU: thisCPU(), Platform: runtime.GOOS + "/" + runtime.GOARCH, Runtime: numeric}
 }
+
+var thisCPU = sync.OnceValue(func() string { return cpuModel() + vectors() })
 
 // cpuModel is the processor's name as the kernel knows it. Virtual machines often hide it, hence vectors.
 func cpuModel() string {

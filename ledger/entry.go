@@ -107,8 +107,9 @@ type Import struct {
 	Origin   string // name of the other ledger
 	Seq      uint64 // of the record there
 	Evidence Digest // of a blob: the other ledger's signed checkpoint and the record's inclusion proof
-	Record   []byte // the record, as stored there
 	Run      string
+	Absent   []uint64 // which of the outcome's outputs, by index, were not to be had: ascending
+	Record   []byte   // the record, as stored there
 }
 
 // A Signer is a public key.
@@ -150,7 +151,11 @@ func (e *Entry) encode() []byte {
 	case ImportEntry:
 		b = binary.AppendUvarint(appendBytes(b, e.Import.Origin), e.Import.Seq)
 		b = append(b, e.Import.Evidence[:]...)
-		b = appendBytes(appendBytes(b, e.Import.Run), e.Import.Record)
+		b = binary.AppendUvarint(appendBytes(b, e.Import.Run), uint64(len(e.Import.Absent)))
+		for _, i := range e.Import.Absent {
+			b = binary.AppendUvarint(b, i)
+		}
+		b = appendBytes(b, e.Import.Record)
 	default:
 		panic("ledger: encoding " + e.Type.String())
 	}
@@ -207,7 +212,7 @@ func (r *wireReader) meta() Meta {
 
 // decodeEntry reads what encode wrote, and nothing else.
 func decodeEntry(seq uint64, b []byte) (*Entry, error) {
-	e, err := decodeNested(b, false)
+	e, err := decodeNested(b, maxImports)
 	if err != nil {
 		return nil, fmt.Errorf("entry %d: %w", seq, err)
 	}
@@ -215,8 +220,11 @@ func decodeEntry(seq uint64, b []byte) (*Entry, error) {
 	return e, nil
 }
 
-// decodeNested reads an entry; one inside an import cannot itself be an import.
-func decodeNested(b []byte, nested bool) (*Entry, error) {
+// maxImports bounds through how many ledgers an outcome can have come.
+const maxImports = 8
+
+// decodeNested reads an entry that may be an import, of an import and so on, so many times.
+func decodeNested(b []byte, imports int) (*Entry, error) {
 	r := &wireReader{b: b}
 	if f := r.byte(); r.err == nil && f != entryFormat {
 		return nil, fmt.Errorf("format %d, expected %d", f, entryFormat)
@@ -237,18 +245,24 @@ func decodeNested(b []byte, nested bool) (*Entry, error) {
 		m := r.meta()
 		e.GC = &GC{r.hash(), r.uvarint(), r.uvarint(), m}
 	case ImportEntry:
-		e.Import = &Import{Origin: r.text(), Seq: r.uvarint(), Evidence: r.hash(), Run: r.text(), Record: r.bytes()}
-		if r.err != nil {
+		e.Import = &Import{Origin: r.text(), Seq: r.uvarint(), Evidence: r.hash(), Run: r.text(), Absent: r.indexes()}
+		if e.Import.Record = r.bytes(); r.err != nil {
 			break
 		}
-		inner, err := decodeNested(e.Import.Record, true)
-		if err == nil && (nested || inner.Type != OutcomeEntry) {
+		if imports == 0 {
+			return nil, fmt.Errorf("imported through more than %d ledgers", maxImports)
+		}
+		inner, err := decodeNested(e.Import.Record, imports-1)
+		if err == nil && inner.Outcome == nil {
 			err = errors.New("an import holds something else than an outcome")
 		}
 		if err != nil {
 			return nil, fmt.Errorf("imported record: %w", err)
 		}
 		e.Outcome = inner.Outcome
+		if n := len(e.Import.Absent); n > 0 && e.Import.Absent[n-1] >= uint64(len(e.Outcome.Outputs)) {
+			r.fail(errors.New("an output is said to be absent that the outcome does not have"))
+		}
 	default:
 		r.fail(errors.New(e.Type.String()))
 	}
@@ -256,6 +270,19 @@ func decodeNested(b []byte, nested bool) (*Entry, error) {
 		return nil, err
 	}
 	return e, nil
+}
+
+// indexes reads ascending numbers.
+func (r *wireReader) indexes() []uint64 {
+	var list []uint64
+	for n := r.count(1); n > 0; n-- {
+		i := r.uvarint()
+		if len(list) > 0 && i <= list[len(list)-1] {
+			r.fail(errors.New("indexes out of order"))
+		}
+		list = append(list, i)
+	}
+	return list
 }
 
 func (r *wireReader) outcome() *Outcome {

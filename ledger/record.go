@@ -238,17 +238,22 @@ func (w *writer) appendOutcome(e *Entry) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	var was *row
-	if old := w.actions.Get(o.Action[:]); old != nil {
-		r, err := decodeRow(old)
-		if err != nil {
-			return Result{}, corrupt("index of "+o.Action.String(), "%v", err)
-		}
-		was = &r
-	} else if err := w.kinds.Put(kindKey(o.Key.Kind, seq), fingerprints(o.Key)); err != nil {
+	was, err := w.row(o.Action)
+	if err != nil {
 		return Result{}, err
 	}
-	now, conflict := was.with(seq, o)
+	if was == nil {
+		if err := w.kinds.Put(kindKey(o.Key.Kind, seq), fingerprints(o.Key)); err != nil {
+			return Result{}, err
+		}
+	}
+	absent := e.absent()
+	for _, d := range absent {
+		if err := w.tombs.Put(d[:], uint64Key(seq)); err != nil {
+			return Result{}, err
+		}
+	}
+	now, conflict := was.with(seq, o, len(absent) > 0)
 	if conflict != nil {
 		if _, err := w.append(&Entry{Type: ConflictEntry, Conflict: conflict}); err != nil {
 			return Result{}, err
@@ -260,19 +265,43 @@ func (w *writer) appendOutcome(e *Entry) (Result, error) {
 	return Result{o.Action, seq, o.Failed, now.conflict, len(now.claims), o.Duration, o.Outputs}, nil
 }
 
+// row returns what the index has of an action, or nil.
+func (w *writer) row(id ActionID) (*row, error) {
+	raw := w.actions.Get(id[:])
+	if raw == nil {
+		return nil, nil
+	}
+	r, err := decodeRow(raw)
+	if err != nil {
+		return nil, corrupt("index of "+id.String(), "%v", err)
+	}
+	return &r, nil
+}
+
+// absent lists the outputs an import came without.
+func (e *Entry) absent() []Digest {
+	var list []Digest
+	if e.Import != nil {
+		for _, i := range e.Import.Absent {
+			list = append(list, e.Outcome.Outputs[i].Digest)
+		}
+	}
+	return list
+}
+
 // with returns the row of an action after one more outcome (was is nil before the first), and the conflict there is
-// if the outcome differs from the one that stood.
+// if the outcome differs from the one that stood. Absent says that not all outputs of the new one are here.
 //
 // Which outcome stands, that is, which look-ups give: the first, except that one whose outputs were collected gives
-// way to any, and a failure to a success.
-func (was *row) with(seq uint64, o *Outcome) (row, *Conflict) {
-	now := row{stands: seq, failed: o.Failed, duration: max(o.Duration, 0), outputs: o.Outputs}
+// way to any, and a failure to a success that is here in full.
+func (was *row) with(seq uint64, o *Outcome, absent bool) (row, *Conflict) {
+	now := row{stands: seq, failed: o.Failed, collected: absent, duration: max(o.Duration, 0), outputs: o.Outputs}
 	var conflict *Conflict
 	if was != nil {
 		differs := was.failed != o.Failed || !slices.Equal(was.outputs, o.Outputs)
 		now.claims, now.conflict = was.claims, was.conflict || differs
 		other := was.stands
-		if !was.collected && (!was.failed || o.Failed) {
+		if !was.collected && (!was.failed || o.Failed || absent) {
 			stays := *was
 			stays.claims, stays.conflict = now.claims, now.conflict
 			now, other = stays, seq

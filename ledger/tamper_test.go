@@ -44,6 +44,13 @@ func smallLedger(t testing.TB) string {
 	must(l.RecordRun(Run{Name: "demo", Ran: 3}, ids[:4]))
 	_, err = l.GC(context.Background(), Keep{Actions: ids[:10]}, Meta{Run: "gc"})
 	must(err)
+	other, err := Open(filepath.Join(t.TempDir(), "other.db"), Options{})
+	must(err)
+	_, err = other.Record(Record{Key: testKey(50), Outputs: []Blob{{"a", []byte("imported")}, {"b", []byte("left out")}}})
+	must(err)
+	importTest(t, l, exportTest(t, other, Selection{Actions: []ActionID{testKey(50).ID()},
+		Skip: func(_ *Outcome, o Output) bool { return o.Name == "b" }}))
+	must(other.Close())
 	must(l.Close())
 	return path
 }
