@@ -1,6 +1,7 @@
 package token
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -351,7 +352,7 @@ func (s *scanner) skip() {
 		for s.pos < len(s.text) && strings.IndexByte("+-.0123456789eE", s.text[s.pos]) >= 0 {
 			s.pos++
 		}
-		if _, err := strconv.ParseFloat(s.text[start:s.pos], 64); err != nil && !errors.Is(err, strconv.ErrRange) {
+		if !json.Valid([]byte(s.text[start:s.pos])) {
 			s.pos = start
 			s.fail("want a number, have %s", s.here())
 		}

@@ -68,6 +68,10 @@ func classOf(r rune) class {
 		return number
 	case unicode.IsSpace(r):
 		return space
+	case unicode.Is(newLetters, r):
+		return letter
+	case unicode.Is(newNumbers, r):
+		return number
 	}
 	return other
 }
