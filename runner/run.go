@@ -19,17 +19,16 @@ func Run(ctx context.Context, exp *Experiment, opts Options) (*Summary, error) {
 	if err != nil {
 		return nil, err
 	}
+	sum := &Summary{Experiment: exp.Name, Report: s.reportPath(), Results: opts.Out}
 	if err = s.walk(ctx); err == nil {
+		sum.Nodes, sum.Total = tally(s.nodes)
+		sum.Failures = s.failures()
 		err = s.recordRun()
 	}
-	if cerr := s.close(); err == nil {
-		err = cerr
-	}
-	if err != nil {
+	if err = errors.Join(err, s.close()); err != nil {
 		return nil, err
 	}
-	sum := &Summary{Experiment: exp.Name, Report: s.reportPath(), Results: opts.Out, Seconds: time.Since(s.started).Seconds(), Failures: s.failures()}
-	sum.Nodes, sum.Total = tally(s.nodes)
+	sum.Seconds = time.Since(s.started).Seconds()
 	return sum, nil
 }
 
