@@ -33,6 +33,9 @@ func (f Filter) String() string {
 // libImaging/Resample.c: 32 − 8 − 2, leaving the eight bits of a pixel and two of overshoot).
 const fraction = 32 - 8 - 2
 
+// maxSide is longer than any picture a model can use.
+const maxSide = 1 << 20
+
 // Resize returns src scaled to w×h exactly as Pillow's Image.resize does on an RGB picture: one pass along each side that
 // changes, rounded to bytes in between. The horizontal pass comes first, unless the height loses more than twice the pixels
 // the width loses. When shrinking, the kernel is widened by the factor, so there is no aliasing. src itself is returned
@@ -52,6 +55,10 @@ func Resize(src *RGB, w, h int, filter Filter) (*RGB, error) {
 	}
 	if filter < Box || filter > Lanczos {
 		return nil, fmt.Errorf("resize: unknown filter %v", filter)
+	}
+	// Weights take about six times a side; a strip a hundred million pixels long would take gigabytes.
+	if max(src.W, src.H, w, h) > maxSide {
+		return nil, fmt.Errorf("resize %d×%d to %d×%d: sides must be at most %d", src.W, src.H, w, h, maxSide)
 	}
 	out := src
 	pass := func(along bool) {

@@ -35,6 +35,47 @@ func littleEndian(v []float32) []byte {
 	return b
 }
 
+// Which pass comes first shows in the bytes. Hashes of Pillow 13.0.0; 12.1.1 always begins with the horizontal one and
+// agrees on the last size only.
+func TestResizePassOrder(t *testing.T) {
+	for _, tc := range []struct {
+		w, h int
+		want string
+	}{
+		{66, 44, "e132f9922facc246"}, // wider and lower
+		{60, 39, "cede9bd948440d1f"}, // the height loses more than twice what the width loses
+		{60, 40, "591d37efca832c59"}, // twice as much
+	} {
+		m, err := Resize(pattern(64, 48), tc.w, tc.h, Bicubic)
+		if err != nil {
+			t.Fatal(err)
+		}
+		equal(t, fmt.Sprintf("%d×%d", tc.w, tc.h), hash8(m.Pix), tc.want)
+	}
+}
+
+func TestResizeRefuses(t *testing.T) {
+	long := NewRGB(maxSide+1, 1)
+	for _, tc := range []struct {
+		name   string
+		src    *RGB
+		w, h   int
+		filter Filter
+	}{
+		{"no picture", nil, 5, 5, Bicubic},
+		{"short buffer", &RGB{W: 2, H: 2, Pix: make([]uint8, 11)}, 5, 5, Bicubic},
+		{"no width", NewRGB(2, 2), 0, 5, Bicubic},
+		{"negative height", NewRGB(2, 2), 5, -1, Bicubic},
+		{"no filter", NewRGB(2, 2), 5, 5, 0},
+		{"huge", NewRGB(2, 2), 1 << 19, 1 << 19, Bicubic},
+		{"long", long, 5, 5, Bicubic},
+	} {
+		if _, err := Resize(tc.src, tc.w, tc.h, tc.filter); err == nil {
+			t.Errorf("%s: no error", tc.name)
+		}
+	}
+}
+
 // Hashes of what Pillow 12.1.1 and torch 2.8.0 (torchvision 0.23.0) make of the 64×48 pattern.
 func TestResizersAgainstReference(t *testing.T) {
 	src := pattern(64, 48)

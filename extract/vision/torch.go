@@ -15,8 +15,8 @@ func torchAntialias(src *RGB, w, h int) ([]float32, error) {
 	if err := src.valid(); err != nil {
 		return nil, fmt.Errorf("resize: %w", err)
 	}
-	if w < 1 || h < 1 || w > maxPixels/h || w > maxPixels/src.H {
-		return nil, fmt.Errorf("resize %d×%d to %d×%d: sides must be at least 1 and the area at most %d", src.W, src.H, w, h, maxPixels)
+	if w < 1 || h < 1 || w > maxPixels/h || w > maxPixels/src.H || max(src.W, src.H, w, h) > maxSide {
+		return nil, fmt.Errorf("resize %d×%d to %d×%d: sides must be 1 to %d and the area at most %d", src.W, src.H, w, h, maxSide, maxPixels)
 	}
 	var level [256]float32
 	for v := range level {
