@@ -181,3 +181,43 @@ func BenchmarkFileDigest(b *testing.B) {
 		}
 	}
 }
+
+// A run that finds nothing to do but records that it was there: opening, one entry, an orderly close.
+func BenchmarkIdleRun(b *testing.B) {
+	path, ids := benchLedger(b, 10_000)
+	for b.Loop() {
+		l, err := Open(path, Options{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := l.RecordRun(Run{Name: "idle"}, ids); err != nil {
+			b.Fatal(err)
+		}
+		if err := l.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkCheck(b *testing.B) {
+	path, _ := benchLedger(b, 10_000)
+	for b.Loop() {
+		r, err := CheckFile(context.Background(), path)
+		if err != nil || !r.OK() {
+			b.Fatal(r, err)
+		}
+	}
+}
+
+func BenchmarkRecord1(b *testing.B) {
+	l, err := Open(filepath.Join(b.TempDir(), "ledger.db"), Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer l.Close()
+	for i := 0; b.Loop(); i++ {
+		if _, err := l.Record(benchRecord(i)); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -17,13 +17,7 @@ import (
 )
 
 // A slice is a part of a ledger for somebody else: outcomes with the proofs that they were recorded, and the blobs
-// they name. In a file it is, in the notation of wire.go:
-//
-//	"swaprun slice 1\n"
-//	public key, signed checkpoint: byte strings
-//	number of records, then for each, ascending: seq uvarint, record as stored, number of hashes, the hashes
-//	number of blobs, then for each, by digest: digest, size uvarint
-//	the blobs' bytes, in that order, up to the end of the file
+// they name. doc.go describes the file.
 const sliceMagic = "swaprun slice 1\n"
 
 // What a slice may hold. A hostile one must not cost more than reading it.

@@ -1,0 +1,202 @@
+package ledger_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"go.etcd.io/bbolt"
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
+
+	"swaprun/ledger"
+)
+
+// A reader written from the description in doc.go alone: bbolt, tlog and note, nothing of the package.
+
+type desc struct{ b []byte }
+
+func (d *desc) n(n int) []byte { v := d.b[:n]; d.b = d.b[n:]; return v }
+func (d *desc) byte() byte     { return d.n(1)[0] }
+func (d *desc) u64() uint64    { return binary.BigEndian.Uint64(d.n(8)) }
+func (d *desc) str() []byte    { return d.n(int(d.uvarint())) }
+func (d *desc) hash() [32]byte { return [32]byte(d.n(32)) }
+func (d *desc) uvarint() uint64 {
+	v, n := binary.Uvarint(d.b)
+	d.n(n)
+	return v
+}
+
+func (d *desc) execution() (started, took uint64, texts []string) {
+	started, took = d.u64(), d.uvarint()
+	for range 5 {
+		texts = append(texts, string(d.str()))
+	}
+	return
+}
+
+func (d *desc) outputs() (list []string) {
+	for n := d.uvarint(); n > 0; n-- {
+		list = append(list, fmt.Sprintf("%s %x %d", d.str(), d.hash(), d.uvarint()))
+	}
+	return
+}
+
+func TestReaderFromTheDescription(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ledger.db")
+	l, err := ledger.Open(path, ledger.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := ledger.NewKey("capture", 3).Text("question", "left?").Int("n", -1)
+	states := bytes.Repeat([]byte("0123456789abcdef"), 200_000) // three chunks and a bit
+	meta := ledger.Meta{Run: "r1", Tool: "v0", Device: ledger.Device{CPU: "c", Platform: "p", Runtime: "rt"}, Duration: 77}
+	if _, err := l.Record(ledger.Record{Key: key, Outputs: []ledger.Blob{{Name: "states", Bytes: states}, {Name: "none"}}, Meta: meta}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Record(ledger.Record{Key: key, Failed: true, Outputs: []ledger.Blob{{Name: "why", Bytes: []byte("x")}}, Meta: meta}); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.RecordRun(ledger.Run{Name: "demo", Ran: 2, Meta: meta}, []ledger.ActionID{key.ID()}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.GC(context.Background(), ledger.Keep{}, meta); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Record(ledger.Record{Key: key, Outputs: []ledger.Blob{{Name: "states", Bytes: states}, {Name: "none"}}, Meta: meta}); err != nil {
+		t.Fatal(err)
+	}
+	l.Memo("space").Put([]byte("k"), []byte("v"))
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{ReadOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	var story []string
+	var pubs []note.Verifier
+	var origin string
+	err = db.View(func(tx *bbolt.Tx) error {
+		get := func(bucket string, key []byte) []byte { return tx.Bucket([]byte(bucket)).Get(key) }
+		u64 := func(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
+		if got := string(get("meta", []byte("format"))); got != "swaprun ledger 1" {
+			t.Errorf("format %q", got)
+		}
+		blob := func(d [32]byte) []byte {
+			ref := &desc{get("blobs", d[:])}
+			first, size := ref.u64(), ref.uvarint()
+			var out []byte
+			for uint64(len(out)) < size {
+				out = append(out, get("data", u64(first))...)
+				first++
+			}
+			if sha256.Sum256(out) != d || uint64(len(out)) != size {
+				t.Errorf("blob %x does not hash to its digest", d)
+			}
+			return out
+		}
+		hashes := tlog.HashReaderFunc(func(idx []int64) (list []tlog.Hash, err error) {
+			for _, i := range idx {
+				list = append(list, tlog.Hash(get("hashes", u64(uint64(i)))))
+			}
+			return list, nil
+		})
+		n := uint64(0)
+		for ; get("entries", u64(n)) != nil; n++ {
+			raw := get("entries", u64(n))
+			if leaf := get("hashes", u64(uint64(tlog.StoredHashIndex(0, int64(n))))); tlog.Hash(leaf) != tlog.RecordHash(raw) {
+				t.Errorf("entry %d is not leaf %d of the log", n, n)
+			}
+			d := &desc{raw}
+			if f := d.byte(); f != 1 {
+				t.Errorf("entry format %d", f)
+			}
+			typ, _ := d.byte(), d.u64()
+			switch typ {
+			case 1:
+				origin = string(d.str())
+				v, err := note.NewVerifier(string(d.str()))
+				if err != nil {
+					return err
+				}
+				pubs = append(pubs, v)
+				story = append(story, "signer")
+			case 2:
+				flags := d.byte()
+				_, took, texts := d.execution()
+				k := d.str()
+				id := sha256.Sum256(k)
+				kd := &desc{bytes.TrimPrefix(k, []byte("swaprun key 1\n"))}
+				kind, version := kd.str(), kd.uvarint()
+				var fields []string
+				for c := kd.uvarint(); c > 0; c-- {
+					fields = append(fields, fmt.Sprintf("%s:%d:%x", kd.str(), kd.byte(), kd.str()))
+				}
+				outs := d.outputs()
+				if len(outs) == 2 && n > 3 { // the one that was stored again
+					if !bytes.Equal(blob(sha256.Sum256(states)), states) {
+						t.Error("states differ")
+					}
+					row := &desc{get("actions", id[:])}
+					story = append(story, fmt.Sprintf("row flags %d stands %d", row.byte(), row.uvarint()))
+				}
+				story = append(story, fmt.Sprintf("outcome flags %d %s v%d %s took %d %s %d outputs", flags, kind, version, fields, took, strings.Join(texts, ","), len(outs)))
+			case 3:
+				d.hash()
+				story = append(story, fmt.Sprintf("conflict %d stands, not %d", d.uvarint(), d.uvarint()))
+			case 4:
+				d.execution()
+				name, list := d.str(), d.hash()
+				story = append(story, fmt.Sprintf("run %s reused %d = %d ran %d failed %d", name, d.uvarint(), len(blob(list))/32, d.uvarint(), d.uvarint()))
+			case 5:
+				d.execution()
+				list := blob(d.hash())
+				story = append(story, fmt.Sprintf("gc %d = %d blobs", d.uvarint(), len(list)/32))
+				d.uvarint()
+			}
+			if len(d.b) != 0 {
+				t.Errorf("entry %d: %d bytes left", n, len(d.b))
+			}
+		}
+		cp, err := note.Open(get("meta", []byte("checkpoint")), note.VerifierList(pubs...))
+		if err != nil {
+			return err
+		}
+		root, err := tlog.TreeHash(int64(n), hashes)
+		if err != nil {
+			return err
+		}
+		if want := fmt.Sprintf("%s\n%d\n%s\n", origin, n, root); cp.Text != want {
+			t.Errorf("checkpoint %q, want %q", cp.Text, want)
+		}
+		if got := get("memo", []byte("space\x00k")); len(got) != 5 || got[0] != 'v' {
+			t.Errorf("memo %q", got)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	outcome := "capture v3 [n:2:ffffffffffffffff question:1:" + fmt.Sprintf("%x", "left?") + "] took 77 r1,v0,c,p,rt "
+	want := []string{
+		"signer",
+		"outcome flags 0 " + outcome + "2 outputs",
+		"outcome flags 1 " + outcome + "1 outputs",
+		"conflict 1 stands, not 2",
+		"run demo reused 1 = 1 ran 2 failed 0",
+		"gc 3 = 3 blobs",
+		"row flags 2 stands 6",
+		"outcome flags 0 " + outcome + "2 outputs",
+	}
+	if got := strings.Join(story, "\n"); got != strings.Join(want, "\n") {
+		t.Errorf("the ledger tells:\n%s\nwant:\n%s", got, strings.Join(want, "\n"))
+	}
+}
