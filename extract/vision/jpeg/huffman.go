@@ -22,7 +22,7 @@ func (h *huffman) build(isDC bool) error {
 		}
 		for _, v := range h.values[:min(n, 256)] {
 			if v > 15 {
-				return fmt.Errorf("Huffman table has a DC difference of %d bits, expected at most 15", v)
+				return fmt.Errorf("the Huffman table has a DC difference of %d bits, expected at most 15", v)
 			}
 		}
 	}
@@ -39,7 +39,7 @@ func (h *huffman) build(isDC bool) error {
 		}
 		// No code may be all ones.
 		if n > 0 && code+n >= 1<<l {
-			return fmt.Errorf("Huffman table has more codes of %d bits than fit", l)
+			return fmt.Errorf("the Huffman table has more codes of %d bits than fit", l)
 		}
 		if l <= 8 {
 			for i := range n {

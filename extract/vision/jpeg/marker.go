@@ -176,14 +176,14 @@ func (d *decoder) readDHT(seg []byte) error {
 	for len(seg) > 16 {
 		id := seg[0]
 		if id > 0x13 || id&15 > 3 {
-			return fmt.Errorf("Huffman table %02x, expected class 0 or 1 and number 0 to 3", id)
+			return fmt.Errorf("number %02x of a Huffman table, expected class 0 or 1 and number 0 to 3", id)
 		}
 		n := 0
 		for _, c := range seg[1:17] {
 			n += int(c)
 		}
 		if n > 256 || n > len(seg)-17 {
-			return fmt.Errorf("Huffman table %02x has %d codes in %d bytes", id, n, len(seg)-17)
+			return fmt.Errorf("table %02x of Huffman codes has %d of them in %d bytes", id, n, len(seg)-17)
 		}
 		// The table is only checked when a scan uses it, as in libjpeg.
 		t := &huffman{}
