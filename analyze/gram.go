@@ -100,23 +100,27 @@ func newGram(v *Vectors, b int, crossed bool) (*gram, error) {
 	if !crossed {
 		sums = make([]float64, len(g.cells)*v.Width)
 	}
-	fill := func(dst []float64, r, at int) {
+	fill := func(dst []float32, r, at int) {
 		i := g.pairs[r]
 		if i < 0 {
 			clear(dst)
 			return
 		}
-		widenDelta(dst, v.original(i, b)[at:], v.swapped(i, b)[at:])
+		sub32(dst, v.swapped(i, b)[at:at+len(dst)], v.original(i, b)[at:at+len(dst)])
 		if !crossed {
-			add(sums[cellOf[r]*v.Width+at:], dst)
+			addWide(sums[cellOf[r]*v.Width+at:], dst)
 		}
+	}
+	multiply := func(lo, hi int) { products(g.k, n, v.Width, widened(fill), lo, hi) }
+	if n*n*v.Width >= singleWork {
+		multiply = func(lo, hi int) { products(g.k, n, v.Width, fill, lo, hi) }
 	}
 	g.k = make([]float64, n*n)
 	if crossed {
-		products(g.k, n, v.Width, fill, 0, n)
+		multiply(0, n)
 	} else {
 		for a := range Axes {
-			products(g.k, n, v.Width, fill, axisStart[a], axisStart[a+1])
+			multiply(axisStart[a], axisStart[a+1])
 		}
 		g.cross = make([]float64, len(g.cells)*len(g.cells))
 		products(g.cross, len(g.cells), v.Width, func(dst []float64, c, at int) { copy(dst, sums[c*v.Width+at:]) }, 0, len(g.cells))

@@ -7,12 +7,9 @@ import (
 )
 
 // All matrix products here are of one form, rows against rows: c[j, i] = Σ_k a[i, k] b[j, k]. They are done in tiles of 4×3 inner
-// products, each in four lanes with fused multiply-adds in a fixed order, so that a processor with vector units
-// and one without give the same bits.
-const (
-	tileA, tileB = 4, 3
-	lanes        = 4
-)
+// products, each in lanes with fused multiply-adds in a fixed order, so that a processor with vector units
+// and one without give the same bits. Lanes are four of float64 or eight of float32.
+const tileA, tileB = 4, 3
 
 // tileGo is tile without vector instructions: c[j*ldc+i] += Σ_k a[i*lda+k] b[j*ldb+k], i < 4, j < 3, k < n, n a
 // positive multiple of 4.
@@ -27,8 +24,8 @@ func tileGo(n int, a []float64, lda int, b []float64, ldb int, c []float64, ldc 
 // innerLanes is one inner product of a tile.
 func innerLanes(a, b []float64) float64 {
 	var l0, l1, l2, l3 float64
-	for k := 0; k+lanes <= len(a); k += lanes {
-		x, y := a[k:k+lanes:k+lanes], b[k:k+lanes:k+lanes]
+	for k := 0; k+4 <= len(a); k += 4 {
+		x, y := a[k:k+4:k+4], b[k:k+4:k+4]
 		l0 = math.FMA(x[0], y[0], l0)
 		l1 = math.FMA(x[1], y[1], l1)
 		l2 = math.FMA(x[2], y[2], l2)
@@ -37,12 +34,53 @@ func innerLanes(a, b []float64) float64 {
 	return (l0 + l1) + (l2 + l3)
 }
 
+// tile32Go is tile32 without vector instructions, n a positive multiple of 8.
+func tile32Go(n int, a []float32, lda int, b []float32, ldb int, c []float64, ldc int) {
+	for j := range tileB {
+		for i := range tileA {
+			x, y := a[i*lda:i*lda+n], b[j*ldb:j*ldb+n]
+			var l [8]float32
+			for k := range n {
+				l[k%8] = fma32(x[k], y[k], l[k%8])
+			}
+			c[j*ldc+i] += float64(((l[0] + l[1]) + (l[2] + l[3])) + ((l[4] + l[5]) + (l[6] + l[7])))
+		}
+	}
+}
+
+// fma32 is x·y + z rounded once to float32. The product is exact in float64; the sum is rounded to odd there, so that rounding it again
+// is no double rounding (Boldo and Melquiond 2008).
+func fma32(x, y, z float32) float32 {
+	p, q := float64(x)*float64(y), float64(z)
+	s := p + q
+	t := s - p
+	e := (p - (s - t)) + (q - t) // what s lacks, exactly (Knuth's two-sum)
+	if bits := math.Float64bits(s); e != 0 && bits&1 == 0 {
+		if (e > 0) == (s > 0) {
+			s = math.Float64frombits(bits + 1)
+		} else {
+			s = math.Float64frombits(bits - 1)
+		}
+	}
+	return float32(s)
+}
+
 // rowsByRows adds a·bᵀ to c, transposed: c[j*ldc+i] += Σ_k a[i*lda+k] b[j*ldb+k] for i < m, j < n, k < d.
 // first(i) is the lowest j wanted for the tile that begins at row i of a; nil wants all.
 func rowsByRows(c []float64, ldc int, a []float64, lda int, b []float64, ldb int, m, n, d int, first func(i int) int) {
+	tiles(tile, 4, c, ldc, a, lda, b, ldb, m, n, d, first)
+}
+
+// rowsByRows32 is rowsByRows for float32 rows. Its sums over k are float32: see runLength for how far that goes.
+func rowsByRows32(c []float64, ldc int, a []float32, lda int, b []float32, ldb int, m, n, d int, first func(i int) int) {
+	tiles(tile32, 8, c, ldc, a, lda, b, ldb, m, n, d, first)
+}
+
+// tiles cuts the product into tiles, whose length must be a multiple of lanes.
+func tiles[T float32 | float64](tile func(int, []T, int, []T, int, []float64, int), lanes int,
+	c []float64, ldc int, a []T, lda int, b []T, ldb int, m, n, d int, first func(i int) int) {
 	const panel = 96 // rows of b kept near: with the callers' run lengths they fit a second-level cache
-	whole := d &^ (lanes - 1)
-	var edge *edgeTile
+	var edge *edgeTile[T]
 	for from := 0; from < n; from += panel {
 		to := min(from+panel, n)
 		for i := 0; i < m; i += tileA {
@@ -51,33 +89,39 @@ func rowsByRows(c []float64, ldc int, a []float64, lda int, b []float64, ldb int
 				j = max(j, first(i)/tileB*tileB)
 			}
 			for ; j < to; j += tileB {
-				if i+tileA <= m && j+tileB <= to && whole == d {
+				if i+tileA <= m && j+tileB <= to && d%lanes == 0 {
 					tile(d, a[i*lda:], lda, b[j*ldb:], ldb, c[j*ldc+i:], ldc)
 					continue
 				}
 				if edge == nil {
-					edge = newEdgeTile(d)
+					edge = newEdgeTile[T](d, lanes)
 				}
-				edge.add(c[j*ldc+i:], ldc, a[i*lda:], lda, b[j*ldb:], ldb, min(tileA, m-i), min(tileB, to-j), d)
+				edge.fill(a[i*lda:], lda, b[j*ldb:], ldb, min(tileA, m-i), min(tileB, to-j), d)
+				tile(edge.d, edge.a, edge.d, edge.b, edge.d, edge.c[:], tileA)
+				for y := range min(tileB, to-j) {
+					for x := range min(tileA, m-i) {
+						c[(j+y)*ldc+i+x] += edge.c[y*tileA+x]
+					}
+				}
 			}
 		}
 	}
 }
 
 // An edgeTile fills up what is no whole tile with zeros: rows that are missing, and lengths that are no multiple of the lanes.
-type edgeTile struct {
+type edgeTile[T float32 | float64] struct {
 	d    int // length, filled up
-	a, b []float64
+	a, b []T
 	c    [tileA * tileB]float64
 }
 
-func newEdgeTile(d int) *edgeTile {
-	d = (d + lanes - 1) &^ (lanes - 1)
-	return &edgeTile{d: d, a: make([]float64, tileA*d), b: make([]float64, tileB*d)}
+func newEdgeTile[T float32 | float64](d, lanes int) *edgeTile[T] {
+	d = (d + lanes - 1) / lanes * lanes
+	return &edgeTile[T]{d: d, a: make([]T, tileA*d), b: make([]T, tileB*d)}
 }
 
-// add is tile for m ≤ 4 rows of a and n ≤ 3 rows of b of any length d.
-func (e *edgeTile) add(c []float64, ldc int, a []float64, lda int, b []float64, ldb, m, n, d int) {
+// fill copies m ≤ 4 rows of a and n ≤ 3 rows of b, of length d.
+func (e *edgeTile[T]) fill(a []T, lda int, b []T, ldb, m, n, d int) {
 	clear(e.a)
 	clear(e.b)
 	clear(e.c[:])
@@ -87,12 +131,6 @@ func (e *edgeTile) add(c []float64, ldc int, a []float64, lda int, b []float64, 
 	for j := range n {
 		copy(e.b[j*e.d:], b[j*ldb:j*ldb+d])
 	}
-	tile(e.d, e.a, e.d, e.b, e.d, e.c[:], tileA)
-	for j := range n {
-		for i := range m {
-			c[j*ldc+i] += e.c[j*tileA+i]
-		}
-	}
 }
 
 // dot is Σ a_i b_i.
@@ -100,14 +138,3 @@ func dot(a, b []float64) float64 { return floats.Dot(a, b) }
 
 // axpy adds s·x to y.
 func axpy(y []float64, s float64, x []float64) { floats.AddScaled(y, s, x) }
-
-// add adds x to y, which may be longer.
-func add(y, x []float64) { floats.Add(y[:len(x)], x) }
-
-// widenDelta writes swapped − original to dst, rounded to float32 first: that is the delta.
-func widenDelta(dst []float64, original, swapped []float32) {
-	original, swapped = original[:len(dst)], swapped[:len(dst)]
-	for k := range dst {
-		dst[k] = float64(swapped[k] - original[k])
-	}
-}

@@ -79,3 +79,146 @@ loop:
 	VMOVUPD Y12, (DI)(R11*2)
 	VZEROUPPER
 	RET
+
+// func tile32AVX2(n int, a *float32, lda int, b *float32, ldb int, c *float64, ldc int)
+//
+// The same for float32 rows and n a positive multiple of 8: eight lanes, added as ((0+1)+(2+3))+((4+5)+(6+7)) in float32, and
+// that sum added to c in float64.
+TEXT ·tile32AVX2(SB), NOSPLIT, $0-56
+	MOVQ n+0(FP), CX
+	MOVQ a+8(FP), AX
+	MOVQ lda+16(FP), R8
+	MOVQ b+24(FP), BX
+	MOVQ ldb+32(FP), R10
+	MOVQ c+40(FP), DI
+	MOVQ ldc+48(FP), R11
+	SHLQ $2, R8
+	SHLQ $2, R10
+	SHLQ $3, R11
+	LEAQ (R8)(R8*2), R9
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	SHRQ $3, CX
+
+loop32:
+	VMOVUPS (BX), Y12
+	VMOVUPS (BX)(R10*1), Y13
+	VMOVUPS (BX)(R10*2), Y14
+	VMOVUPS (AX), Y15
+	VFMADD231PS Y12, Y15, Y0
+	VFMADD231PS Y13, Y15, Y1
+	VFMADD231PS Y14, Y15, Y2
+	VMOVUPS (AX)(R8*1), Y15
+	VFMADD231PS Y12, Y15, Y3
+	VFMADD231PS Y13, Y15, Y4
+	VFMADD231PS Y14, Y15, Y5
+	VMOVUPS (AX)(R8*2), Y15
+	VFMADD231PS Y12, Y15, Y6
+	VFMADD231PS Y13, Y15, Y7
+	VFMADD231PS Y14, Y15, Y8
+	VMOVUPS (AX)(R9*1), Y15
+	VFMADD231PS Y12, Y15, Y9
+	VFMADD231PS Y13, Y15, Y10
+	VFMADD231PS Y14, Y15, Y11
+	ADDQ $32, AX
+	ADDQ $32, BX
+	DECQ CX
+	JNZ loop32
+
+	VHADDPS Y3, Y0, Y0
+	VHADDPS Y9, Y6, Y6
+	VHADDPS Y6, Y0, Y0
+	VEXTRACTF128 $1, Y0, X12
+	VADDPS X12, X0, X0
+	VCVTPS2PD X0, Y12
+	VADDPD (DI), Y12, Y12
+	VMOVUPD Y12, (DI)
+	VHADDPS Y4, Y1, Y1
+	VHADDPS Y10, Y7, Y7
+	VHADDPS Y7, Y1, Y1
+	VEXTRACTF128 $1, Y1, X12
+	VADDPS X12, X1, X1
+	VCVTPS2PD X1, Y12
+	VADDPD (DI)(R11*1), Y12, Y12
+	VMOVUPD Y12, (DI)(R11*1)
+	VHADDPS Y5, Y2, Y2
+	VHADDPS Y11, Y8, Y8
+	VHADDPS Y8, Y2, Y2
+	VEXTRACTF128 $1, Y2, X12
+	VADDPS X12, X2, X2
+	VCVTPS2PD X2, Y12
+	VADDPD (DI)(R11*2), Y12, Y12
+	VMOVUPD Y12, (DI)(R11*2)
+	VZEROUPPER
+	RET
+
+// func sub32AVX2(n int, dst, a, b *float32)
+//
+// dst = a − b; n is a positive multiple of 8.
+TEXT ·sub32AVX2(SB), NOSPLIT, $0-32
+	MOVQ n+0(FP), CX
+	MOVQ dst+8(FP), DI
+	MOVQ a+16(FP), AX
+	MOVQ b+24(FP), BX
+	SHRQ $3, CX
+
+loopsub:
+	VMOVUPS (AX), Y0
+	VSUBPS (BX), Y0, Y0
+	VMOVUPS Y0, (DI)
+	ADDQ $32, AX
+	ADDQ $32, BX
+	ADDQ $32, DI
+	DECQ CX
+	JNZ loopsub
+	VZEROUPPER
+	RET
+
+// func addWideAVX2(n int, dst *float64, x *float32)
+//
+// dst += x; n is a positive multiple of 4.
+TEXT ·addWideAVX2(SB), NOSPLIT, $0-24
+	MOVQ n+0(FP), CX
+	MOVQ dst+8(FP), DI
+	MOVQ x+16(FP), AX
+	SHRQ $2, CX
+
+loopadd:
+	VCVTPS2PD (AX), Y0
+	VADDPD (DI), Y0, Y0
+	VMOVUPD Y0, (DI)
+	ADDQ $16, AX
+	ADDQ $32, DI
+	DECQ CX
+	JNZ loopadd
+	VZEROUPPER
+	RET
+
+// func widenAVX2(n int, dst *float64, x *float32)
+//
+// dst = x; n is a positive multiple of 4.
+TEXT ·widenAVX2(SB), NOSPLIT, $0-24
+	MOVQ n+0(FP), CX
+	MOVQ dst+8(FP), DI
+	MOVQ x+16(FP), AX
+	SHRQ $2, CX
+
+loopwiden:
+	VCVTPS2PD (AX), Y0
+	VMOVUPD Y0, (DI)
+	ADDQ $16, AX
+	ADDQ $32, DI
+	DECQ CX
+	JNZ loopwiden
+	VZEROUPPER
+	RET

@@ -34,6 +34,69 @@ func TestTileIsTheSameEverywhere(t *testing.T) {
 	}
 }
 
+// TestTile32IsTheSameEverywhere does so for float32, over a range of exponents and with cancellation.
+func TestTile32IsTheSameEverywhere(t *testing.T) {
+	rng := rand.New(rand.NewPCG(9, 9))
+	for _, n := range []int{8, 16, 64, 256, 4096} {
+		lda, ldb, ldc := n+5, n+3, 7
+		a, b := make([]float32, 4*lda), make([]float32, 3*ldb)
+		for _, x := range [][]float32{a, b} {
+			for i := range x {
+				x[i] = float32(rng.NormFloat64() * math.Exp2(float64(rng.IntN(40)-20)))
+			}
+		}
+		c := noise(3*ldc, 3)
+		d := append([]float64(nil), c...)
+		tile32(n, a, lda, b, ldb, c, ldc)
+		tile32Go(n, a, lda, b, ldb, d, ldc)
+		for i := range c {
+			if math.Float64bits(c[i]) != math.Float64bits(d[i]) {
+				t.Fatalf("n = %d: value %d is %v with vector instructions, %v without", n, i, c[i], d[i])
+			}
+		}
+	}
+}
+
+// TestSinglePrecisionRuns measures what float32 products within runs cost on vectors of real width, with dimensions that
+// dominate and without.
+func TestSinglePrecisionRuns(t *testing.T) {
+	const n, d = 120, 4096
+	for _, rogue := range []float32{1, 30, 300} {
+		rng := rand.New(rand.NewPCG(3, 3))
+		g := &gram{}
+		rows := make([][]float32, n)
+		common := noise(d, 8)
+		var all []int
+		for i := range rows {
+			rows[i] = make([]float32, d)
+			for k := range rows[i] {
+				rows[i][k] = float32(rng.NormFloat64() + 0.7*common[k])
+			}
+			rows[i][7] *= rogue
+			all = append(all, i)
+			g.pairs, g.sign, g.inv = append(g.pairs, i), append(g.sign, 1), append(g.inv, 1/norm32(rows[i]))
+		}
+		fill := func(dst []float32, i, at int) { copy(dst, rows[i][at:]) }
+		single, double := make([]float64, n*n), make([]float64, n*n)
+		products(single, n, d, fill, 0, n)
+		products(double, n, d, widened(fill), 0, n)
+		var worst float64
+		for i := range n {
+			for j := range n {
+				worst = max(worst, math.Abs(single[i*n+j]-double[i*n+j])*g.inv[i]*g.inv[j])
+			}
+		}
+		g.k = single
+		mean, sd := g.spread(all)
+		g.k = double
+		exactMean, exactSD := g.spread(all)
+		if worst > 2.1e-6 || math.Abs(mean-exactMean) > 1e-8 || math.Abs(sd-exactSD) > 1e-8 {
+			t.Errorf("factor %v: a cosine off by %.2g, their mean by %.2g, their deviation by %.2g", rogue, worst, mean-exactMean, sd-exactSD)
+		}
+		t.Logf("factor %v: a cosine off by %.2g, their mean by %.2g, their deviation by %.2g", rogue, worst, mean-exactMean, sd-exactSD)
+	}
+}
+
 func TestRowsByRows(t *testing.T) {
 	for _, s := range [][3]int{{1, 1, 1}, {4, 3, 4}, {5, 4, 7}, {9, 100, 12}, {13, 7, 3}, {8, 200, 17}} {
 		m, n, d := s[0], s[1], s[2]

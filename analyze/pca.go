@@ -69,9 +69,7 @@ func (v *Vectors) clouds(members []int, b int) (clouds []Cloud, notes []string, 
 			return v.swapped(at[r-n], b)
 		}
 		p, err := principal(2*n, v.Width, 2, func(dst []float64, r, from int) {
-			for k, x := range state(r)[from : from+len(dst)] {
-				dst[k] = float64(x)
-			}
+			widen(dst, state(r)[from:from+len(dst)])
 		})
 		if err != nil {
 			return nil, nil, fmt.Errorf("block %d: states: %w", block, err)
@@ -82,9 +80,9 @@ func (v *Vectors) clouds(members []int, b int) (clouds []Cloud, notes []string, 
 	if k < 2 {
 		return clouds, append(notes, fmt.Sprintf("block %d: %d deltas have no second component", block, n)), nil
 	}
-	p, err := principal(n, v.Width, k, func(dst []float64, r, from int) {
-		widenDelta(dst, v.original(at[r], b)[from:], v.swapped(at[r], b)[from:])
-	})
+	p, err := principal(n, v.Width, k, widened(func(dst []float32, r, from int) {
+		sub32(dst, v.swapped(at[r], b)[from:from+len(dst)], v.original(at[r], b)[from:from+len(dst)])
+	}))
 	if err != nil {
 		return nil, nil, fmt.Errorf("block %d: deltas: %w", block, err)
 	}
@@ -108,7 +106,7 @@ type components struct {
 // principal computes the k leading components of the n rows of length d that fill gives, k ≤ min(n, d). It is exact
 // up to rounding: the eigenvectors of the smaller of the two matrices of inner products of the centred data.
 // It fails if a value is not finite.
-func principal(n, d, k int, fill filler) (*components, error) {
+func principal(n, d, k int, fill filler[float64]) (*components, error) {
 	mean := make([]float64, d)
 	buf := make([]float64, d)
 	for i := range n {
@@ -139,7 +137,7 @@ func principal(n, d, k int, fill filler) (*components, error) {
 }
 
 // fromRows takes the eigenvectors e of the n×n matrix: scores √λ·e, loadings Xᵀe/√λ.
-func (p *components) fromRows(d int, centred filler) {
+func (p *components) fromRows(d int, centred filler[float64]) {
 	gram := make([]float64, p.n*p.n)
 	products(gram, p.n, d, centred, 0, p.n)
 	values, vectors := leading(gram, p.n, p.k)
@@ -167,7 +165,7 @@ func (p *components) fromRows(d int, centred filler) {
 }
 
 // fromColumns takes the eigenvectors e of the d×d matrix: loadings e, scores Xe.
-func (p *components) fromColumns(d int, centred filler) {
+func (p *components) fromColumns(d int, centred filler[float64]) {
 	x := make([]float64, p.n*d) // d < n, so this is no larger than the other way's matrix
 	for i := range p.n {
 		centred(x[i*d:(i+1)*d], i, 0)

@@ -125,16 +125,14 @@ func (q *Quads) align(b int) (*alignment, error) {
 	if n == 0 {
 		return a, nil
 	}
-	widen := func(row func(i, b int) []float32) filler {
-		return func(dst []float64, r, at int) {
-			for k, x := range row(a.quads[r], b)[at : at+len(dst)] {
-				dst[k] = float64(x)
-			}
-		}
-	}
-	fv, fd := widen(q.vertical), widen(q.distance)
+	fv := func(dst []float32, r, at int) { copy(dst, q.vertical(a.quads[r], b)[at:]) }
+	fd := func(dst []float32, r, at int) { copy(dst, q.distance(a.quads[r], b)[at:]) }
 	a.c = make([]float64, n*n)
-	crossProducts(a.c, n, n, q.Width, fv, fd)
+	if n*n*q.Width >= singleWork {
+		crossProducts(a.c, n, n, q.Width, fv, fd)
+	} else {
+		crossProducts(a.c, n, n, q.Width, widened(fv), widened(fd))
+	}
 	for i := range n {
 		for j := range n {
 			a.c[i*n+j] /= nv[i] * nd[j]
@@ -144,12 +142,21 @@ func (q *Quads) align(b int) (*alignment, error) {
 	return a, nil
 }
 
+// norm32 is ‖x‖, in float64.
 func norm32(x []float32) float64 {
-	var sum float64
-	for _, v := range x {
-		sum += float64(v) * float64(v)
+	var s [4]float64 // four sums, for speed
+	k := 0
+	for ; k+4 <= len(x); k += 4 {
+		a, b, c, d := float64(x[k]), float64(x[k+1]), float64(x[k+2]), float64(x[k+3])
+		s[0] += a * a
+		s[1] += b * b
+		s[2] += c * c
+		s[3] += d * d
 	}
-	return math.Sqrt(sum)
+	for ; k < len(x); k++ {
+		s[0] += float64(x[k]) * float64(x[k])
+	}
+	return math.Sqrt((s[0] + s[1]) + (s[2] + s[3]))
 }
 
 // meanCosine fills mean and meanSE. Leaving out scene s changes the sums by the scene's own, so that every
@@ -159,12 +166,8 @@ func (a *alignment) meanCosine(q *Quads, b int) {
 	units, count := q.scenes()
 	sv, sd := make([]float64, d), make([]float64, d)
 	for _, i := range a.quads {
-		for k, x := range q.vertical(i, b) {
-			sv[k] += float64(x)
-		}
-		for k, x := range q.distance(i, b) {
-			sd[k] += float64(x)
-		}
+		addWide(sv, q.vertical(i, b))
+		addWide(sd, q.distance(i, b))
 	}
 	vd, vv, dd := dot(sv, sd), dot(sv, sv), dot(sd, sd)
 	cosine := func(vd, vv, dd, n float64) float64 {
@@ -184,12 +187,8 @@ func (a *alignment) meanCosine(q *Quads, b int) {
 		clear(ev)
 		clear(ed)
 		for _, i := range m {
-			for k, x := range q.vertical(i, b) {
-				ev[k] += float64(x)
-			}
-			for k, x := range q.distance(i, b) {
-				ed[k] += float64(x)
-			}
+			addWide(ev, q.vertical(i, b))
+			addWide(ed, q.distance(i, b))
 		}
 		left = append(left, cosine(vd-dot(ev, sd)-dot(sv, ed)+dot(ev, ed), vv-2*dot(ev, sv)+dot(ev, ev), dd-2*dot(ed, sd)+dot(ed, ed), float64(n-len(m))))
 	}

@@ -27,20 +27,21 @@ func (g *gram) signFlips(subset Subset, o Options) [3]*signFlip {
 			continue
 		}
 		pairs := float64(n) * float64(n-1)
-		u := make([]float64, n*n) // G up to signs, which the flips make irrelevant, without its diagonal
-		var square float64
-		at := make([]int, n)
+		mean, sd := g.spread(rows)
+		f := &signFlip{sd: math.Sqrt(2*(sd*sd+mean*mean)*pairs) / pairs} // Σ G² over i ≠ j is pairs × (sd² + mean²)
+		out[a] = f
+		if o.Draws == 0 {
+			continue
+		}
+		at, u := make([]int, n), make([]float64, n*n) // G up to signs, which the flips make irrelevant, without its diagonal
 		for x, i := range rows {
 			at[x] = g.pairs[i]
 			for y, j := range rows {
 				if i != j {
-					c := g.cosine(i, j)
-					u[x*n+y] = c
-					square += c * c
+					u[x*n+y] = g.cosine(i, j)
 				}
 			}
 		}
-		f := &signFlip{sd: math.Sqrt(2*square) / pairs}
 		eps, y := make([]float64, batch*n), make([]float64, batch*n)
 		for from := 0; from < o.Draws; from += batch {
 			m := min(batch, o.Draws-from)
@@ -53,7 +54,6 @@ func (g *gram) signFlips(subset Subset, o Options) [3]*signFlip {
 				f.draws = append(f.draws, dot(eps[j*n:(j+1)*n], y[j*n:(j+1)*n])/pairs)
 			}
 		}
-		out[a] = f
 	}
 	return out
 }

@@ -237,9 +237,7 @@ func DeltaTo(dst, original, swapped []float32) {
 	if len(original) != len(dst) || len(swapped) != len(dst) {
 		panic("analyze: delta of states of different lengths")
 	}
-	for k := range dst {
-		dst[k] = swapped[k] - original[k]
-	}
+	sub32(dst, swapped, original)
 }
 
 // categoryOf is the position in Categories.
