@@ -50,73 +50,6 @@ type Options struct {
 	Layout      Layout `json:"layout,omitempty"` // "" is found from the columns
 }
 
-// A Status is what became of a row.
-type Status string
-
-const (
-	Kept       Status = "kept"        // it is one of the set's pairs
-	NotSampled Status = "not-sampled" // a good pair beyond the cap
-	Skipped    Status = "skipped"     // nothing to ask: another category, no valid name
-	Failed     Status = "failed"      // meant to be a pair, but something is wrong with the row
-)
-
-// An Outcome says what became of one row.
-type Outcome struct {
-	Row        int             `json:"row"`  // from 1
-	Line       int             `json:"line"` // where it starts in the file
-	Index      json.RawMessage `json:"index"`
-	QuestionID string          `json:"question_id"`
-	Category   string          `json:"category"` // as the table has it
-	Status     Status          `json:"status"`
-	Why        string          `json:"why,omitempty"` // of a row that is skipped, failed or not sampled
-}
-
-// Counts sums outcomes up.
-type Counts struct {
-	Rows       int `json:"rows"`
-	Kept       int `json:"kept"`
-	NotSampled int `json:"not_sampled"`
-	Skipped    int `json:"skipped"`
-	Failed     int `json:"failed"`
-	// NaNNames counts names that are "nan": asked about under Parity, rejected under Strict.
-	NaNNames int `json:"nan_names"`
-	// NoImage counts accepted pairs whose cell holds no image bytes.
-	NoImage    int             `json:"no_image"`
-	Categories []CategoryCount `json:"categories"` // in the order of every output
-}
-
-// A CategoryCount counts one category of the set: rows that name it (aliases included), pairs accepted, pairs kept.
-type CategoryCount struct {
-	Category string `json:"category"`
-	Rows     int    `json:"rows"`
-	Accepted int    `json:"accepted"`
-	Kept     int    `json:"kept"`
-}
-
-// A Difference is a row that the strict reader treats differently from the parity reader.
-type Difference struct {
-	Row    int    `json:"row"`
-	Why    string `json:"why"`
-	Parity string `json:"parity"` // the original question, or the status of the row
-	Strict string `json:"strict"`
-}
-
-// A Set is the pairs of a table under given options, and what became of every row. Its JSON is the
-// same for the same table and options.
-type Set struct {
-	Table       string       `json:"table"` // digest of the table
-	Layout      Layout       `json:"layout"`
-	Options     Options      `json:"options"`
-	Pairs       []Pair       `json:"pairs"`           // in the order of extraction
-	Rest        []Pair       `json:"rest"`            // accepted but not sampled, in file order
-	Outcomes    []Outcome    `json:"outcomes"`        // one a row, in file order
-	Counts      Counts       `json:"counts"`          //
-	Differences []Difference `json:"differences"`     // strict reader only
-	Audit       Audit        `json:"audit"`           // of the pairs
-	Fingerprint string       `json:"fingerprint"`     // see Fingerprint
-	Notes       []string     `json:"notes,omitempty"` // what a reader of the results must know about the table
-}
-
 // Build makes the swap pairs of a table as the released code builds and samples them.
 //
 // References of distance pairs are drawn in file order from random.Random(o.Seed), one draw an accepted row; then each
@@ -157,31 +90,6 @@ func Build(t *Table, o Options) (*Set, error) {
 	set.Fingerprint = Fingerprint(set.Pairs)
 	set.note(t)
 	return set, nil
-}
-
-// note states what the numbers of this set rest on without showing it.
-func (s *Set) note(t *Table) {
-	add := func(n int, format string) {
-		if n > 0 {
-			s.Notes = append(s.Notes, fmt.Sprintf(format, n))
-		}
-	}
-	if s.Options.Reader == Strict {
-		add(s.Counts.NaNNames, `%d names that are "nan" were rejected (strict reader)`)
-		add(len(s.Differences), "%d rows come out differently from the released code")
-	} else {
-		add(s.Counts.NaNNames, `%d distance pairs ask about "nan", an empty cell of the table, as the released code does; the strict reader leaves them out`)
-	}
-	add(len(s.Audit.SameNames), "%d pairs name the same object twice: their deltas are zero")
-	repeats, conflicts := s.Audit.Bad()
-	add(repeats, "%d pairs repeat an earlier one")
-	add(conflicts, "%d pairs contradict an earlier one about the same objects in the same image")
-	add(s.Counts.NoImage, "%d pairs have no image bytes and will fail")
-	for i := range t.Columns {
-		if c := &t.Columns[i]; c.Type != Text && (c.Name == "question_id" || len(c.Name) == 1 && c.Name >= "A" && c.Name <= "D") {
-			s.Notes = append(s.Notes, fmt.Sprintf("column %s was read as %s, as pandas does: its texts are numbers' texts", c.Name, c.DType()))
-		}
-	}
 }
 
 // draws is the state that rows share while they become pairs.
@@ -400,83 +308,5 @@ func (s *Set) sample(accepted []Pair) {
 			o := &s.Outcomes[p.Row-1]
 			o.Status, o.Why = NotSampled, fmt.Sprintf("beyond the cap of %d pairs per category", s.Options.Cap)
 		}
-	}
-}
-
-// compare lists the rows that the parity reader would have treated differently.
-func (s *Set) compare(l layout, accepted []Pair) {
-	o := s.Options
-	o.Reader = Parity
-	var other Set
-	loose := other.accept(l, o)
-	question := func(pairs []Pair) map[int]string {
-		m := make(map[int]string, len(pairs))
-		for _, p := range pairs {
-			m[p.Row] = p.Original.Text
-		}
-		return m
-	}
-	strict, parity := question(accepted), question(loose)
-	for i, out := range s.Outcomes {
-		row := i + 1
-		a, b := parity[row], strict[row]
-		if a == b {
-			continue
-		}
-		d := Difference{Row: row, Parity: a, Strict: b, Why: "an earlier row drew differently"}
-		if b == "" {
-			d.Strict, d.Why = string(out.Status), out.Why
-		} else if of, ok := l.(*benchmark); ok && of.nanNames(i) > 0 {
-			d.Why = `a name that is "nan" cannot be drawn`
-		} else if s.Options.Form == Choice && sameObjects(a, b) {
-			d.Why = "an earlier row is no pair, so the letters alternate differently"
-		}
-		s.Differences = append(s.Differences, d)
-	}
-}
-
-// sameObjects reports whether two multiple-choice questions differ in their letters only.
-func sameObjects(a, b string) bool {
-	a, _, _ = strings.Cut(a, "? (A) ")
-	b, _, _ = strings.Cut(b, "? (A) ")
-	return a == b
-}
-
-func (s *Set) count(accepted []Pair) {
-	c := &s.Counts
-	at := make(map[string]*CategoryCount)
-	c.Categories = make([]CategoryCount, len(Categories))
-	for i, category := range Categories {
-		c.Categories[i].Category = category
-		at[category] = &c.Categories[i]
-	}
-	for _, o := range s.Outcomes {
-		c.Rows++
-		switch o.Status {
-		case Kept:
-			c.Kept++
-		case NotSampled:
-			c.NotSampled++
-		case Skipped:
-			c.Skipped++
-		case Failed:
-			c.Failed++
-		}
-		category := o.Category
-		if to, ok := aliases[category]; ok {
-			category = to
-		}
-		if of := at[category]; of != nil {
-			of.Rows++
-		}
-	}
-	for _, p := range accepted {
-		at[p.Category].Accepted++
-		if p.Image == "" {
-			c.NoImage++
-		}
-	}
-	for _, p := range s.Pairs {
-		at[p.Category].Kept++
 	}
 }
