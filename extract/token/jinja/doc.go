@@ -20,7 +20,7 @@ const (
 	maxSource = 1 << 20 // bytes of a template
 	maxNested = 64      // blocks, brackets and operators within one another
 	maxCalls  = 32      // macros within one another
-	maxSteps  = 1 << 21 // nodes evaluated, items and kilobytes touched
+	maxSteps  = 1 << 20 // nodes evaluated, items and kilobytes touched
 	maxText   = 1 << 25 // bytes of the output, and of any string
 	maxMemory = 8 * maxText
 	maxItems  = 1 << 17 // items of any list
