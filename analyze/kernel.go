@@ -66,7 +66,7 @@ func fma32(x, y, z float32) float32 {
 }
 
 // rowsByRows adds a·bᵀ to c, transposed: c[j*ldc+i] += Σ_k a[i*lda+k] b[j*ldb+k] for i < m, j < n, k < d.
-// first(i) is the lowest j wanted for the tile that begins at row i of a; nil wants all.
+// first(i) is the lowest j wanted for the tile that begins at row i of a, and must not fall with i; nil wants all.
 func rowsByRows(c []float64, ldc int, a []float64, lda int, b []float64, ldb int, m, n, d int, first func(i int) int) {
 	tiles(tile, 4, c, ldc, a, lda, b, ldb, m, n, d, first)
 }
@@ -79,28 +79,38 @@ func rowsByRows32(c []float64, ldc int, a []float32, lda int, b []float32, ldb i
 // tiles cuts the product into tiles, whose length must be a multiple of lanes.
 func tiles[T float32 | float64](tile func(int, []T, int, []T, int, []float64, int), lanes int,
 	c []float64, ldc int, a []T, lda int, b []T, ldb int, m, n, d int, first func(i int) int) {
-	const panel = 96 // rows of b kept near: with the callers' run lengths they fit a second-level cache
+	// Rows of b that stay in a second-level cache, and rows of a, 20 kB, that stay in a first-level cache beside three of b.
+	const panelB = 96
+	size := 32 / lanes // of a value, in bytes
+	panelA := min(max(20<<10/(max(d, 1)*size)/tileA, 1), 16) * tileA
 	var edge *edgeTile[T]
-	for from := 0; from < n; from += panel {
-		to := min(from+panel, n)
-		for i := 0; i < m; i += tileA {
+	for from := 0; from < n; from += panelB {
+		to := min(from+panelB, n)
+		for base := 0; base < m; base += panelA {
+			end := min(base+panelA, m)
 			j := from
 			if first != nil {
-				j = max(j, first(i)/tileB*tileB)
+				j = max(j, first(base)/tileB*tileB)
 			}
 			for ; j < to; j += tileB {
-				if i+tileA <= m && j+tileB <= to && d%lanes == 0 {
-					tile(d, a[i*lda:], lda, b[j*ldb:], ldb, c[j*ldc+i:], ldc)
-					continue
-				}
-				if edge == nil {
-					edge = newEdgeTile[T](d, lanes)
-				}
-				edge.fill(a[i*lda:], lda, b[j*ldb:], ldb, min(tileA, m-i), min(tileB, to-j), d)
-				tile(edge.d, edge.a, edge.d, edge.b, edge.d, edge.c[:], tileA)
-				for y := range min(tileB, to-j) {
-					for x := range min(tileA, m-i) {
-						c[(j+y)*ldc+i+x] += edge.c[y*tileA+x]
+				for i := base; i < end; i += tileA {
+					if first != nil && j+tileB <= first(i) {
+						break
+					}
+					if i+tileA <= m && j+tileB <= to && d%lanes == 0 {
+						tile(d, a[i*lda:], lda, b[j*ldb:], ldb, c[j*ldc+i:], ldc)
+						continue
+					}
+					if edge == nil {
+						edge = newEdgeTile[T](d, lanes)
+					}
+					rows, cols := min(tileB, to-j), min(tileA, m-i)
+					edge.fill(a[i*lda:], lda, b[j*ldb:], ldb, cols, rows, d)
+					tile(edge.d, edge.a, edge.d, edge.b, edge.d, edge.c[:], tileA)
+					for y := range rows {
+						for x := range cols {
+							c[(j+y)*ldc+i+x] += edge.c[y*tileA+x]
+						}
 					}
 				}
 			}
