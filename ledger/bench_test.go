@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"math/rand"
 	"os"
@@ -20,14 +21,18 @@ func BenchmarkRecord16(b *testing.B) {
 	defer l.Close()
 	rng := rand.New(rand.NewSource(1))
 	b.SetBytes(16 * stateBytes)
+	recs := make([]Record, 16)
+	for i := range recs {
+		recs[i] = testRecord(i)
+		recs[i].Outputs[0].Bytes = make([]byte, stateBytes)
+		rng.Read(recs[i].Outputs[0].Bytes)
+	}
 	n := 0
 	for b.Loop() {
-		recs := make([]Record, 16)
 		for i := range recs {
 			n++
-			recs[i] = testRecord(n)
-			recs[i].Outputs[0].Bytes = make([]byte, stateBytes)
-			rng.Read(recs[i].Outputs[0].Bytes)
+			recs[i].Key = testKey(n)
+			binary.LittleEndian.PutUint64(recs[i].Outputs[0].Bytes, uint64(n))
 		}
 		if _, err := l.Record(recs...); err != nil {
 			b.Fatal(err)

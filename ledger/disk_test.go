@@ -164,4 +164,20 @@ func TestGCGivesSpaceBack(t *testing.T) {
 	if _, ok, _ := l.Lookup(rec.Key.ID()); !ok {
 		t.Error("an outcome recorded again is not found")
 	}
+	closeTest(t, l)
+
+	big, _, err := Compact(context.Background(), path, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, again, err := Compact(context.Background(), path, Options{}); err != nil || again > big {
+		t.Errorf("compact: %d, then %d bytes, %v", big, again, err)
+	}
+	checkTest(t, path)
+	l = openTest(t, path, Options{ReadOnly: true})
+	for n := range 2 {
+		if _, ok, err := l.Lookup(testKey(n + 1).ID()); !ok || err != nil {
+			t.Errorf("outcome %d was lost in compacting: %v", n+1, err)
+		}
+	}
 }

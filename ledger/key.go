@@ -279,10 +279,7 @@ const keyMagic = "swaprun key 1\n"
 // type and payload, every part with its length. No two different keys encode alike, and the order in which fields
 // were added does not show.
 func (k *Key) Encode() []byte {
-	fields := k.Fields
-	if !slices.IsSortedFunc(fields, byRole) {
-		fields = slices.SortedFunc(slices.Values(fields), byRole)
-	}
+	fields := k.sorted()
 	b := make([]byte, 0, 64+64*len(fields))
 	b = append(b, keyMagic...)
 	b = appendBytes(b, k.Kind)
@@ -293,6 +290,14 @@ func (k *Key) Encode() []byte {
 		b = f.Value.append(b)
 	}
 	return b
+}
+
+// sorted returns the fields by role.
+func (k *Key) sorted() []Field {
+	if slices.IsSortedFunc(k.Fields, byRole) {
+		return k.Fields
+	}
+	return slices.SortedFunc(slices.Values(k.Fields), byRole)
 }
 
 func byRole(x, y Field) int { return strings.Compare(x.Role, y.Role) }

@@ -51,8 +51,7 @@ type Options struct {
 	pageSize int // tests make small ledgers with small pages
 }
 
-// A Ledger is an open ledger. Its methods may be called from several goroutines, except that a function passed to
-// View must not write.
+// A Ledger is an open ledger. Its methods may be called from several goroutines.
 type Ledger struct {
 	path     string
 	db       *bbolt.DB
@@ -154,7 +153,24 @@ func (l *Ledger) openDB(opt Options, wait time.Duration) error {
 	if errors.Is(err, ErrCorrupt) && file != nil {
 		file.Close() // a panic inside bbolt left it open, and locked
 	}
+	if err == nil && !sameFile(file, l.path) {
+		// Compact put another file in its place while this process waited for the lock on the old one.
+		if err := l.db.Close(); err != nil {
+			return err
+		}
+		return l.openDB(opt, wait)
+	}
 	return err
+}
+
+// sameFile says whether a path still leads to an open file.
+func sameFile(f *os.File, path string) bool {
+	a, err := f.Stat()
+	if err != nil {
+		return true
+	}
+	b, err := os.Stat(path)
+	return err != nil || os.SameFile(a, b)
 }
 
 // prepare makes what a new ledger lacks and reads what an old one says of itself.
@@ -272,10 +288,19 @@ func (l *Ledger) release() { _ = os.Remove(l.holdingPath()) }
 func (l *Ledger) holder() string {
 	var h holding
 	b, err := os.ReadFile(l.holdingPath())
-	if err != nil || json.Unmarshal(b, &h) != nil || h.PID == 0 {
+	if err != nil || json.Unmarshal(b, &h) != nil || h.PID == 0 || h.gone() {
 		return "another process (a reader, or one that has just begun)"
 	}
 	return fmt.Sprintf("%s, process %d on %s since %s", h.Command, h.PID, h.Host, h.Since.Local().Format("2006-01-02 15:04:05"))
+}
+
+// gone says whether the process is known to have ended without coming to Close.
+func (h holding) gone() bool {
+	if host, err := os.Hostname(); err != nil || host != h.Host {
+		return false
+	}
+	p, err := os.FindProcess(h.PID)
+	return err != nil || errors.Is(p.Signal(syscall.Signal(0)), os.ErrProcessDone)
 }
 
 // guard runs f, which touches the memory map. bbolt panics on pages that make no sense, and reading a map beyond

@@ -19,7 +19,7 @@ const fingerprintSize = 8
 
 // fingerprints is what the kinds bucket keeps of a key: its version and fields, sorted by role.
 func fingerprints(k *Key) []byte {
-	fields := slices.SortedFunc(slices.Values(k.Fields), byRole)
+	fields := k.sorted()
 	b := make([]byte, 0, fingerprintSize*(len(fields)+1))
 	add := func(enc []byte) {
 		h := sha256.Sum256(enc)

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"bytes"
+	"encoding/base64"
 	"errors"
 	"fmt"
 
@@ -24,15 +25,28 @@ func OpenCheckpoint(signed []byte, key string) (*Checkpoint, error) {
 	if err != nil {
 		return nil, fmt.Errorf("checkpoint: public key: %w", err)
 	}
-	n, err := note.Open(signed, note.VerifierList(v))
-	if err != nil {
-		return nil, fmt.Errorf("checkpoint: %w", err)
-	}
-	origin, tree, err := parseCheckpoint(n.Text)
+	origin, tree, _, err := openNote(signed, v)
 	if err != nil {
 		return nil, err
 	}
 	return &Checkpoint{origin, tree, key, bytes.Clone(signed)}, nil
+}
+
+// openNote verifies a checkpoint's one signature, by one of the known keys, and reads its text. Nothing in the
+// bytes is left open: base64 could hide bits behind its last character.
+func openNote(signed []byte, known ...note.Verifier) (origin string, tree tlog.Tree, by note.Signature, err error) {
+	n, err := note.Open(signed, note.VerifierList(known...))
+	if err == nil && (len(n.Sigs) != 1 || len(n.UnverifiedSigs) != 0) {
+		err = fmt.Errorf("%d known and %d unknown signatures in place of one", len(n.Sigs), len(n.UnverifiedSigs))
+	}
+	if err == nil {
+		_, err = base64.StdEncoding.Strict().DecodeString(n.Sigs[0].Base64)
+	}
+	if err != nil {
+		return "", tree, by, fmt.Errorf("checkpoint: %w", err)
+	}
+	origin, tree, err = parseCheckpoint(n.Text)
+	return origin, tree, n.Sigs[0], err
 }
 
 // Checkpoint returns the ledger's latest checkpoint, verified.

@@ -3,7 +3,6 @@ package ledger
 import (
 	"bytes"
 	"cmp"
-	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"iter"
@@ -119,7 +118,8 @@ type View struct {
 }
 
 // View calls fn with the present state. Byte slices from the view are the ledger's own memory: they must not be
-// changed, nor used after fn returns. fn must not write to the ledger; that could wait for ever.
+// changed, nor used after fn returns. fn must call no method of the ledger, only of the view: with a writer waiting in
+// between, that could wait for ever.
 func (l *Ledger) View(fn func(v *View) error) error {
 	return l.view("view", func(tx *bbolt.Tx) error { return fn(&View{l, tx}) })
 }
@@ -144,6 +144,21 @@ func (v *View) lookup(b *bbolt.Bucket, id ActionID) (Result, bool, error) {
 // Get returns a blob's bytes, without copying where they lie in one piece. They are hashed the first time this
 // process sees them; bytes that are not what was stored are a *CorruptError.
 func (v *View) Get(d Digest) ([]byte, error) {
+	b, err := v.bytes(d)
+	if err != nil {
+		return nil, err
+	}
+	if _, seen := v.l.verified.Load(d); !seen {
+		if got := Sum(b); got != d {
+			return nil, corrupt("blob "+d.String(), "%d bytes hash to %s", len(b), got)
+		}
+		v.l.verified.Store(d, struct{}{})
+	}
+	return b, nil
+}
+
+// bytes finds a blob without hashing it.
+func (v *View) bytes(d Digest) ([]byte, error) {
 	raw := v.tx.Bucket(bBlobs).Get(d[:])
 	if raw == nil {
 		return nil, v.missing(d)
@@ -152,17 +167,7 @@ func (v *View) Get(d Digest) ([]byte, error) {
 	if err != nil {
 		return nil, corrupt("index of blob "+d.String(), "%v", err)
 	}
-	b, err := v.chunks(d, ref)
-	if err != nil {
-		return nil, err
-	}
-	if _, seen := v.l.verified.Load(d); !seen {
-		if Sum(b) != d {
-			return nil, corrupt("blob "+d.String(), "%d bytes hash to %s", len(b), Sum(b))
-		}
-		v.l.verified.Store(d, struct{}{})
-	}
-	return b, nil
+	return v.chunks(d, ref)
 }
 
 func (v *View) missing(d Digest) error {
@@ -198,26 +203,26 @@ func (v *View) chunks(d Digest, ref blobRef) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// Get returns a copy of a blob's bytes. They are hashed; bytes that are not what was stored are a *CorruptError,
-// a blob that is not there is ErrNotFound.
+// Get returns a copy of a blob's bytes. They are hashed each time; bytes that are not what was stored are a
+// *CorruptError, a blob that is not there is ErrNotFound.
 func (l *Ledger) Get(d Digest) ([]byte, error) {
 	var out []byte
 	err := l.View(func(v *View) error {
-		b, err := v.Get(d)
+		b, err := v.bytes(d)
 		if err != nil {
 			return err
 		}
-		out = bytes.Clone(b)
-		if out == nil {
-			out = []byte{}
-		}
-		// The copy counts, and it is warm.
-		if sha256.Sum256(out) != d {
-			return corrupt("blob "+d.String(), "changed while it was read")
-		}
+		out = append(make([]byte, 0, len(b)), b...)
 		return nil
 	})
-	return out, err
+	if err != nil {
+		return nil, err
+	}
+	if got := Sum(out); got != d {
+		return nil, corrupt("blob "+d.String(), "%d bytes hash to %s", len(out), got)
+	}
+	l.verified.Store(d, struct{}{})
+	return out, nil
 }
 
 // Has says whether a blob is there, without reading it.
