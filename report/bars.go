@@ -27,16 +27,15 @@ type barPanel struct {
 
 type barGroup struct {
 	name string
+	n    int // answers behind each bar, of the first scale
 	bars []bar
 }
 
 type bar struct {
-	key       string
-	tone      tone
-	e         analyze.Estimate
-	unmarked  bool // nothing was counted
-	faded     bool
-	numerator int
+	key   string
+	tone  tone
+	e     analyze.Estimate
+	faded bool
 }
 
 func (f *barFigure) scene(panelW, panelH float64) *scene {
@@ -66,10 +65,13 @@ func (f *barFigure) scene(panelW, panelH float64) *scene {
 				f.bar(s, b, g.name, p.title, gx+7+float64(j)*width, width, at)
 			}
 			s.text(cut(g.name, step-4, tickSize), gx+step/2, y+panelH+16, tickSize, middle, toneSoft)
+			if g.n > 0 {
+				s.text(fmt.Sprintf("n %d", g.n), gx+step/2, y+panelH+30, tickSize, middle, toneSoft)
+			}
 		}
 		s.line(x0, at(0), x0+panelW, at(0), 1, toneSoft)
 	}
-	s.h = y + panelH + 28
+	s.h = y + panelH + 42
 	s.desc = f.describe()
 	return s
 }
@@ -94,7 +96,7 @@ func (f *barFigure) bar(s *scene, b bar, group, panel string, x, width float64, 
 		s.add(polyline{style{stroke: toneInk, width: 1.2}, []xy{{mid, at(lo)}, {mid, at(hi)}}})
 		s.line(mid-cap, at(lo), mid+cap, at(lo), 1.2, toneInk)
 		s.line(mid-cap, at(hi), mid+cap, at(hi), 1.2, toneInk)
-		tip += fmt.Sprintf("%s [%s, %s]", percent(v), percent(lo), percent(hi))
+		tip += percentInterval(v, lo, hi)
 	} else {
 		tip += percent(v)
 	}
@@ -117,7 +119,16 @@ func percent(v float64) string {
 	if math.IsNaN(v) {
 		return "–"
 	}
-	return fmt.Sprintf("%.1f %%", 100*v)
+	return signed(fmt.Sprintf("%.1f", 100*v)) + " %"
+}
+
+// percentInterval writes a share with its interval.
+func percentInterval(v, lo, hi float64) string {
+	if math.IsNaN(v) || math.IsNaN(lo) || math.IsNaN(hi) {
+		return percent(v)
+	}
+	bare := func(v float64) string { return strings.TrimSuffix(percent(v), " %") }
+	return fmt.Sprintf("%s [%s, %s]", percent(v), bare(lo), bare(hi))
 }
 
 func (f *barFigure) describe() string {
@@ -152,8 +163,18 @@ func cellOf(t *analyze.Table, row analyze.TableRow, column string) analyze.Estim
 
 // accuracyFigure is grouped bars: one panel per question, one group per axis, one bar per scale.
 func accuracyFigure(results []scaled, model string) *barFigure {
-	f := &barFigure{title: "Accuracy", chance: .5, subtitle: model + " · all pairs · whiskers: 95 % Wilson intervals · dashed: 50 %, what a coin gives for one question"}
-	groups := []string{"horizontal", "vertical", "distance", "overall"}
+	return groupedBars(results, []string{"horizontal", "vertical", "distance", "overall"}, "Accuracy",
+		model+" · all pairs · whiskers: 95 % Wilson intervals · dashed: 50 %, what a coin gives for one question")
+}
+
+// layoutFigure is the same for distance pairs by where their farther object lies.
+func layoutFigure(results []scaled, model string) *barFigure {
+	return groupedBars(results, []string{"consistent", "counter", "ambiguous"}, "Where height helps and where it misleads",
+		model+" · distance pairs · consistent: the farther object is higher in the picture; counter: it is lower · whiskers: 95 % Wilson intervals")
+}
+
+func groupedBars(results []scaled, groups []string, title, subtitle string) *barFigure {
+	f := &barFigure{title: title, chance: .5, subtitle: subtitle}
 	any := false
 	for _, c := range accuracyColumns {
 		p := barPanel{title: c.title}
@@ -164,6 +185,9 @@ func accuracyFigure(results []scaled, model string) *barFigure {
 					continue
 				}
 				any = true
+				if n := tableRow(s.r.Table, g); group.n == 0 && len(n.Cells) > 0 {
+					group.n = n.Cells[0].N
+				}
 				group.bars = append(group.bars, bar{key: s.mark.Name, tone: scaleTone(s.mark), e: cellOf(s.r.Table, tableRow(s.r.Table, g), c.column)})
 			}
 			p.groups = append(p.groups, group)
@@ -279,7 +303,7 @@ func ablationFigure(accuracy, coherence, alignment []scaled, model string, subse
 		return e
 	}
 	panel("axis coherence", coherence, axisNames, at)
-	panel("vertical–distance alignment", alignment, []string{AlignPerSample, AlignMean}, at)
+	panel("vertical–distance alignment", alignment, []string{AlignPerSample}, at)
 	f.axisKeys()
 	for _, p := range f.panels {
 		for _, l := range p.lines {

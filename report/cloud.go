@@ -29,14 +29,32 @@ type cloudPanel struct {
 	tone  func(category string) tone
 }
 
-// thin keeps at most n points, evenly spread over the order they came in.
+// thin keeps at most about n points: whole pairs, picked by the hash of their number. A stride would fall in step with
+// the order of categories and questions.
 func thin(points []analyze.Mark, n int) []analyze.Mark {
 	if len(points) <= n {
 		return points
 	}
+	rank := func(pair int) uint64 { // splitmix64
+		z := uint64(pair) + 0x9e3779b97f4a7c15
+		z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
+		z = (z ^ z>>27) * 0x94d049bb133111eb
+		return z ^ z>>31
+	}
+	var ranks []uint64
+	for _, m := range points {
+		ranks = append(ranks, rank(m.Pair))
+	}
+	sorted := slices.Sorted(slices.Values(ranks))
+	limit := sorted[n-1]
+	if sorted[n] == limit && sorted[0] != limit { // would tear a pair apart
+		limit--
+	}
 	out := make([]analyze.Mark, 0, n)
-	for i := range n {
-		out = append(out, points[i*len(points)/n])
+	for i, m := range points {
+		if ranks[i] <= limit && len(out) < n {
+			out = append(out, m)
+		}
 	}
 	return out
 }
@@ -166,7 +184,7 @@ func (f *cloudFigure) scene(side float64) *scene {
 	}
 	s.h = y + side + 40
 	if thinned > 0 {
-		s.text(fmt.Sprintf("%d of %d points are drawn, evenly picked", f.limit(), thinned), left, s.h+6, tickSize, start, toneSoft)
+		s.text(fmt.Sprintf("%d of %d points drawn, whole pairs at random", f.limit(), thinned), left, s.h+6, tickSize, start, toneSoft)
 		s.h += 14
 	}
 	s.desc = fmt.Sprintf("%s. %d points in %d views.", f.subtitle, len(f.panels[0].cloud.Points), len(f.panels))

@@ -35,7 +35,15 @@ func keyName(key string) string {
 	if name, ok := keyNames[key]; ok {
 		return name
 	}
-	return strings.ReplaceAll(key, "_", " ")
+	for _, axis := range axisNames {
+		if stem, ok := strings.CutSuffix(key, "-"+axis); ok {
+			return strings.ReplaceAll(stem, "-", " ") + ", " + axis
+		}
+	}
+	if strings.Contains(key, ": ") { // names a scale
+		return key
+	}
+	return strings.NewReplacer("_", " ", "-", " ").Replace(key)
 }
 
 // keyNames say what short keys stand for.
@@ -57,6 +65,11 @@ var keyNames = map[string]string{
 	AlignPerSample:        "per quad",
 	AlignMean:             "mean deltas",
 	AlignShuffled:         "shuffled quads",
+	"excess":              "per quad, less shuffled",
+
+	"per-sample-consistent": "per quad, consistent scenes",
+	"per-sample-counter":    "per quad, counter scenes",
+	"per-sample-ambiguous":  "per quad, ambiguous scenes",
 }
 
 // unreliable lists the keys a validity table marks: categories, and the axes one of whose categories is marked.
@@ -210,6 +223,8 @@ func methodNote(method string) string {
 	if method == "" {
 		return ""
 	}
+	// The sources under a figure hold the whole text.
+	method, _, _ = strings.Cut(strings.TrimPrefix(method, "95 %: "), ";")
 	return " · bands: 95 % intervals, " + method
 }
 
@@ -375,12 +390,23 @@ func samples(n int64) string {
 		return ""
 	case n == 0:
 		return "no fine-tuning"
-	case n >= 1_000_000:
-		return strings.TrimSuffix(fmt.Sprintf("%.1f", float64(n)/1e6), ".0") + " M samples"
-	case n >= 10_000:
-		return fmt.Sprintf("%.0f k samples", float64(n)/1e3)
 	}
-	return fmt.Sprintf("%d samples", n)
+	text := fmt.Sprint(n)
+	for i := len(text) - 3; i > 0; i -= 3 {
+		text = text[:i] + "," + text[i:]
+	}
+	return text
+}
+
+// leadLines are the lines of a metric that are drawn first, where it has more than fit one figure; nil = all.
+func leadLines(metric string) []string {
+	switch metric {
+	case MetricVDEI:
+		return []string{VDEIReleased, "vd-ei-balanced", "hd-ei", "hv-ei"}
+	case MetricAlignment:
+		return []string{AlignPerSample, AlignMean, "excess", "per-sample-consistent", "per-sample-counter"}
+	}
+	return nil
 }
 
 // sharedLimits are the y-limits that hold every line of every given result.

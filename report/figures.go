@@ -59,13 +59,18 @@ func drawCurve(w io.Writer, a Artefact, in []Material) error {
 	if in[0].Result.Curve == nil {
 		return fmt.Errorf("result %s is no curve", in[0].Result.Metric)
 	}
-	all := []*analyze.Result{in[0].Result}
+	lead := leadLines(a.Inputs[0].Metric)
+	if a.Inputs[0].Metric == MetricAlignment {
+		lead = []string{AlignPerSample, AlignMean} // with the null band, as the scripts draw it
+	}
+	own := pick(in[0].Result, lead)
+	all := []*analyze.Result{own}
 	for i, need := range a.Inputs[1:] {
 		if need.Metric == a.Inputs[0].Metric {
-			all = append(all, in[i+1].Result)
+			all = append(all, pick(in[i+1].Result, lead))
 		}
 	}
-	f := scaleFigure(scaled{a.Recipe.Scales[0], in[0].Result}, a.Recipe.Model, a.Recipe.Subset, a.validity(in), sharedLimits(all...))
+	f := scaleFigure(scaled{a.Recipe.Scales[0], own}, a.Recipe.Model, a.Recipe.Subset, a.validity(in), sharedLimits(all...))
 	if len(f.panels) == 0 {
 		return ErrEmpty
 	}
@@ -77,7 +82,11 @@ func drawCurve(w io.Writer, a Artefact, in []Material) error {
 }
 
 func drawScales(w io.Writer, a Artefact, in []Material) error {
-	f := scalesFigure(a.of(a.Inputs[0].Metric, in), a.Recipe.Model, a.Recipe.Subset, nil)
+	results := a.of(a.Inputs[0].Metric, in)
+	for i := range results {
+		results[i].r = pick(results[i].r, leadLines(a.Inputs[0].Metric))
+	}
+	f := scalesFigure(results, a.Recipe.Model, a.Recipe.Subset, nil)
 	if f == nil {
 		return ErrEmpty
 	}

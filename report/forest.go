@@ -39,7 +39,7 @@ func (f *forestFigure) scene(panelW float64) *scene {
 		label0 = math.Max(label0, textWidth(r, textSize)*slack)
 	}
 	left := math.Min(label0, 150) + 26
-	const gap, right = 26.0, 14.0
+	const gap, right = 34.0, 18.0
 	rowH := 40.0
 	if f.tight {
 		rowH = 22
@@ -103,7 +103,7 @@ func (f *forestFigure) scene(panelW float64) *scene {
 				s.add(dots{markStyle(m.kind, m.tone, 0), m.kind, 3.6, []xy{{X(v), my}}})
 				text := interval(v, l, u)
 				if p.percents {
-					text = fmt.Sprintf("%s [%s, %s]", percent(v), percent(l), percent(u))
+					text = percentInterval(v, l, u)
 				}
 				tip += fmt.Sprintf("\n%s %s", m.key, text)
 				if m.e.N > 0 {

@@ -32,6 +32,15 @@ const (
 	failuresShown = 300
 )
 
+// PageVersion is raised when the page of an unchanged bundle changes by code, not by its template, style or script.
+const PageVersion = 1
+
+// PageKey names the page's making: what renders the same bundle to the same bytes has the same key.
+func PageKey() string {
+	sum := sha256.Sum256([]byte(pageTemplate + "\x00" + pageStyle + "\x00" + pageScript))
+	return fmt.Sprintf("%d %x", PageVersion, sum)
+}
+
 // HTML renders the report of one experiment: one self-contained page that opens from disk, without network and, but for
 // sliders and filters, without scripts. The same bundle gives the same bytes. Everything from the bundle is text: it is
 // escaped, and the page's content policy runs no script but the page's own.
@@ -120,15 +129,29 @@ type sectionView struct {
 	Tables          []tableView
 	Heat            *heatView
 	Turns           []turnView
-	More            []figureView // folded
-	MoreTables      []tableView
-	MoreTitle       string
+	More            []moreView
+}
+
+// A moreView is folded: for a second look.
+type moreView struct {
+	Title, Lede string
+	Tabs        []tabView
+	Figures     []figureView
+	Tables      []tableView
+}
+
+// addMore appends what is not empty.
+func (s *sectionView) addMore(v moreView) {
+	if len(v.Tabs)+len(v.Figures)+len(v.Tables) > 0 {
+		s.More = append(s.More, v)
+	}
 }
 
 type tabView struct {
 	ID, Name, Group string
 	Checked         bool
 	Figures         []figureView
+	Tables          []tableView
 }
 
 type figureView struct {
@@ -411,6 +434,24 @@ func (p *page) Seconds(s float64) string {
 		return fmt.Sprintf("%.1f min", s/60)
 	}
 	return fmt.Sprintf("%.1f s", s)
+}
+
+// Tool is the program with its version.
+func (p *page) Tool() string {
+	if v := p.Provenance.Tool; !strings.HasPrefix(v, "swaprun") {
+		return strings.TrimSpace("swaprun " + v)
+	}
+	return p.Provenance.Tool
+}
+
+// Nodes are the kinds of nodes that there were.
+func (p *page) Nodes() []NodeStat {
+	return slices.DeleteFunc(slices.Clone(p.Provenance.Nodes), func(n NodeStat) bool { return n.Hit+n.Ran+n.Failed == 0 })
+}
+
+// Timed says whether any kind of node has its computing time.
+func (p *page) Timed() bool {
+	return slices.ContainsFunc(p.Provenance.Nodes, func(n NodeStat) bool { return n.Seconds > 0 })
 }
 
 // Samples writes a scale's training samples.

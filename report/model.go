@@ -14,7 +14,8 @@ import (
 
 // shownElsewhere are the metrics with a place of their own in a model's part; all others are drawn by shape under
 // “Further measurements”.
-var shownElsewhere = []string{MetricCoherence, MetricWithinCat, MetricVDEI, MetricAlignment, MetricSimilarity, MetricPredStats, MetricValidity, MetricPCA}
+var shownElsewhere = []string{MetricCoherence, MetricWithinCat, MetricVDEI, MetricAlignment, MetricSimilarity, MetricPredStats, MetricValidity, MetricPCA,
+	"effect-size", "coherence-floors", "accuracy-by-layout", "response-bias"}
 
 // subsetsShown are those with numbers of their own. The third, all_with_validity, is all pairs with unreliable categories
 // marked, which the page always does.
@@ -152,6 +153,7 @@ func pick(r *analyze.Result, keys []string) *analyze.Result {
 	}
 	out, curve := *r, *r.Curve
 	curve.Lines = nil
+	curve.Unit, _, _ = strings.Cut(curve.Unit, " (") // what stands in brackets is about lines left out
 	for _, key := range keys {
 		if l, ok := findLine(r.Curve.Lines, key); ok {
 			curve.Lines = append(curve.Lines, l)
@@ -179,34 +181,33 @@ func (w *modelWriter) directions() {
 		Lede: "Every pair is asked twice with its two objects swapped. If the model keeps a relation as a direction, swapping moves its state along that direction in every scene. " +
 			"Coherence is the mean cosine between those movements, signs aligned: 0 means no common direction, 1 the same movement every time. Grey: where it would lie by chance."}
 	s.Tabs = w.curves(MetricCoherence, nil, "")
-	within := w.curves(MetricWithinCat, nil, "")
-	for _, t := range within {
-		s.More = append(s.More, t.Figures...)
-	}
-	s.MoreTitle = "The same within each category"
+	s.addMore(moreView{Title: "The same within each category", Tabs: w.curves(MetricWithinCat, nil, "")})
+	s.addMore(w.measured("effect-size"))
+	s.addMore(w.measured("coherence-floors"))
 	if len(s.Tabs) > 0 || len(s.More) > 0 {
 		w.v.Sections = append(w.v.Sections, s)
 	}
 }
 
-// leadVDEI are the forms of entanglement shown first.
-var leadVDEI = []string{VDEIReleased, "vd-ei-balanced", "hd-ei", "hv-ei"}
-
 func (w *modelWriter) entanglement() {
 	s := sectionView{ID: w.id("entanglement"), Title: "Do vertical and distance share a direction?",
 		Lede: "The cosine between the mean directions of two axes: 0 means the model keeps them apart, 1 that it moves the same way for “above” as for “far”. " +
 			"Horizontal is the control. Where consistent and counter scenes are known, the balanced form weighs them equally, so that the pictures' own habits cannot make the number."}
-	s.Tabs = w.curves(MetricVDEI, leadVDEI, "")
-	if r := anyResult(w.page.entries(w.m, MetricVDEI, analyze.AllPairs)); r != nil {
-		if keys := others(r, leadVDEI); len(keys) > 0 {
-			for _, t := range w.curves(MetricVDEI, keys, "more") {
-				s.More = append(s.More, t.Figures...)
+	s.Tabs = w.curves(MetricVDEI, leadLines(MetricVDEI), "")
+	for _, metric := range []string{MetricVDEI, MetricAlignment} {
+		lead := leadLines(metric)
+		if metric == MetricAlignment {
+			for _, t := range w.curves(metric, lead, "") {
+				s.Figures = append(s.Figures, t.Figures...)
 			}
 		}
-	}
-	s.MoreTitle = "Further forms of the index"
-	for _, t := range w.curves(MetricAlignment, nil, "")[:] {
-		s.Figures = append(s.Figures, t.Figures...)
+		if keys := others(anyResult(w.page.entries(w.m, metric, analyze.AllPairs)), lead); len(keys) > 0 {
+			more := moreView{Title: "Further forms of the index", Tabs: w.curves(metric, keys, "more")}
+			if metric == MetricAlignment {
+				more.Title = "Further lines of the alignment"
+			}
+			s.addMore(more)
+		}
 	}
 	s.Heat = w.heat()
 	if len(s.Tabs) > 0 || len(s.Figures) > 0 || s.Heat != nil {
@@ -300,13 +301,20 @@ func (w *modelWriter) accuracy() {
 	view := figureView{ID: id, Title: f.title, Caption: f.subtitle, SVG: template.HTML(f.scene(262, 220).svg(id)), Sources: sources(entries...)}
 	s.Figures = append(s.Figures, view)
 	if t := trajectoryFigure(scaledBy(w.m, entries), w.v.Name); t != nil && len(t.xLabels) > 1 {
-		s.More = append(s.More, w.figure(t, w.id("accuracy", "trajectory"), sources(entries...), true))
+		s.addMore(moreView{Title: "Accuracy over scales", Figures: []figureView{w.figure(t, w.id("accuracy", "trajectory"), sources(entries...), true)}})
 	}
 	valid := w.page.entries(w.m, MetricValidity, analyze.AllPairs)
 	if t := resultTable(valid, "Accuracy by category; a category is unreliable if either question is answered right less than half the time"); t != nil {
-		s.MoreTables = append(s.MoreTables, *t)
+		s.addMore(moreView{Title: "Accuracy by category", Tables: []tableView{*t}})
 	}
-	s.MoreTitle = "Accuracy over scales, and by category"
+	byLayout := w.page.entries(w.m, "accuracy-by-layout", analyze.AllPairs)
+	if l := layoutFigure(scaledBy(w.m, byLayout), w.v.Name); l != nil {
+		l.compact = true
+		id := w.id("accuracy", "layout")
+		s.Figures = append(s.Figures, figureView{ID: id, Title: l.title, Caption: l.subtitle, SVG: template.HTML(l.scene(262, 200).svg(id)),
+			Sources: sources(byLayout...), Numbers: resultTable(byLayout, "share right, and the gap between consistent and counter")})
+	}
+	s.addMore(w.measured("response-bias"))
 	w.v.Sections = append(w.v.Sections, s)
 }
 
@@ -318,7 +326,7 @@ func (w *modelWriter) clouds() {
 	if anyResult(entries) == nil {
 		return
 	}
-	s := sectionView{ID: w.id("clouds"), Title: "What the states look like", MoreTitle: "",
+	s := sectionView{ID: w.id("clouds"), Title: "What the states look like",
 		Lede: fmt.Sprintf("Principal components at block %d. Left: the states of both questions. Middle and right: the deltas, coloured by axis and by category. Separate arms are separate directions; arms on top of one another are entanglement.", w.v.Focus)}
 	faded := w.validity()
 	for i, e := range entries {
@@ -399,7 +407,7 @@ func (w *modelWriter) together() {
 	w.v.Sections = append(w.v.Sections, s)
 }
 
-// further draws every other result by its shape.
+// further draws every result that has no place above by its shape, folded.
 func (w *modelWriter) further() {
 	s := sectionView{ID: w.id("further"), Title: "Further measurements"}
 	var names []string
@@ -410,18 +418,34 @@ func (w *modelWriter) further() {
 	}
 	slices.Sort(names)
 	for _, metric := range names {
-		for _, subset := range subsetsShown {
-			entries := w.page.entries(w.m, metric, subset)
-			if anyResult(entries) == nil {
-				entries = w.acrossScales(metric, subset)
-			}
-			s = w.byShape(s, metric, subset, entries)
-		}
+		s.addMore(w.measured(metric))
 	}
-	s.MoreTitle = "Curves"
-	if len(s.Figures)+len(s.Tables)+len(s.More) > 0 {
+	if len(s.More) > 0 {
 		w.v.Sections = append(w.v.Sections, s)
 	}
+}
+
+// measured draws one metric by its shape, a tab per subset.
+func (w *modelWriter) measured(metric string) moreView {
+	var v moreView
+	for _, subset := range subsetsShown {
+		entries := w.page.entries(w.m, metric, subset)
+		if anyResult(entries) == nil {
+			entries = w.acrossScales(metric, subset)
+		}
+		r := anyResult(entries)
+		if r == nil {
+			continue
+		}
+		v.Title, v.Lede = r.Title, r.About
+		id := w.id(metric, string(subset))
+		t := tabView{ID: "tab-" + id, Group: w.id(metric), Name: subsetName(subset), Checked: len(v.Tabs) == 0}
+		t.Figures, t.Tables = w.byShape(metric, subset, entries)
+		if len(t.Figures)+len(t.Tables) > 0 {
+			v.Tabs = append(v.Tabs, t)
+		}
+	}
+	return v
 }
 
 // acrossScales are comparisons of this model's scales.
@@ -435,28 +459,24 @@ func (w *modelWriter) acrossScales(metric string, subset analyze.Subset) []Entry
 	return out
 }
 
-func (w *modelWriter) byShape(s sectionView, metric string, subset analyze.Subset, entries []Entry) sectionView {
+func (w *modelWriter) byShape(metric string, subset analyze.Subset, entries []Entry) (figures []figureView, tables []tableView) {
 	r := anyResult(entries)
 	switch {
-	case r == nil:
 	case r.Curve != nil:
-		if entries[0].Scale == "" {
-			if f := comparisonFigure(r, marks(w.m), w.v.Name, subset); f != nil {
-				s.More = append(s.More, w.figure(f, w.id(metric, string(subset)), sources(entries...), true))
-			}
-			break
+		f := comparisonFigure(r, marks(w.m), w.v.Name, subset)
+		if entries[0].Scale != "" {
+			f = scalesFigure(scaledBy(w.m, entries), w.v.Name, subset, nil)
 		}
-		results := scaledBy(w.m, entries)
-		if f := scalesFigure(results, w.v.Name, subset, nil); f != nil {
-			s.More = append(s.More, w.figure(f, w.id(metric, string(subset)), sources(entries...), true))
+		if f != nil {
+			figures = append(figures, w.figure(f, w.id(metric, string(subset)), sources(entries...), true))
 		}
 	case r.Table != nil:
-		if t := resultTable(entries, r.Title+" · "+subsetName(subset)); t != nil {
-			s.Tables = append(s.Tables, *t)
+		if t := resultTable(entries, ""); t != nil {
+			tables = append(tables, *t)
 		}
 	case len(r.Grids) > 0:
 		for _, e := range entries {
-			if e.Result == nil {
+			if e.Result == nil || len(e.Result.Grids) == 0 {
 				continue
 			}
 			g := e.Result.Grids[len(e.Result.Grids)-1]
@@ -475,10 +495,10 @@ func (w *modelWriter) byShape(s sectionView, metric string, subset analyze.Subse
 			}
 			id := w.id(metric, string(subset), e.Scale)
 			f := &heatFigure{title: e.Result.Title, subtitle: e.Scale + " · " + subsetName(subset) + where + " · " + g.Unit, grid: g, cell: cell, untitled: true}
-			s.Figures = append(s.Figures, figureView{ID: id, Title: e.Result.Title, Caption: f.subtitle, SVG: template.HTML(f.scene().svg(id)), Sources: sources(e)})
+			figures = append(figures, figureView{ID: id, Title: e.Result.Title, Caption: f.subtitle, SVG: template.HTML(f.scene().svg(id)), Sources: sources(e)})
 		}
 	}
-	return s
+	return figures, tables
 }
 
 // resultTable sets the table results of several scales beside one another: a row per row and column of the results, a
@@ -565,10 +585,8 @@ func estimateText(e analyze.Estimate, unit string, withN bool) string {
 	switch {
 	case math.IsNaN(v):
 		return "–"
-	case share && !math.IsNaN(lo) && !math.IsNaN(hi):
-		text = fmt.Sprintf("%s [%s, %s]", percent(v), percent(lo), percent(hi))
 	case share:
-		text = percent(v)
+		text = percentInterval(v, lo, hi)
 	case v == math.Trunc(v) && math.Abs(v) >= 1:
 		text = signed(fmt.Sprintf("%.0f", v))
 		if !math.IsNaN(lo) && !math.IsNaN(hi) {

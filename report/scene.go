@@ -154,6 +154,13 @@ func niceSpan(lo, hi float64, n int, within *[2]float64) span {
 		}
 	}
 	s := span{lo: math.Floor(lo/step+1e-9) * step, hi: math.Ceil(hi/step-1e-9) * step, step: step}
+	// A limit that would lie far beyond the data stays near it: no tick is owed there.
+	if lo-s.lo > step/2 {
+		s.lo = lo - step/12
+	}
+	if s.hi-hi > step/2 {
+		s.hi = hi + step/12
+	}
 	if within != nil {
 		s.lo, s.hi = math.Max(s.lo, within[0]), math.Min(s.hi, within[1])
 	}

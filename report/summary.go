@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"html/template"
 	"math"
+	"strings"
 
 	"swaprun/analyze"
 )
@@ -148,11 +149,34 @@ func (w *modelWriter) words(coh, ei, acc []Entry, last int) modelAnswer {
 		var parts []string
 		for _, axis := range axisNames {
 			if e := cellOf(r.Table, tableRow(r.Table, axis), "acc_both"); e.Value != nil {
-				parts = append(parts, fmt.Sprintf("%s %s [%s, %s] of %d", axis, percent(*e.Value), percent(val(e.Low)), percent(val(e.High)), e.N))
+				parts = append(parts, fmt.Sprintf("%s %s of %d", axis, percentInterval(*e.Value, val(e.Low), val(e.High)), e.N))
 			}
 		}
 		if len(parts) > 0 {
 			say("Both questions of a pair answered right:", listed(parts)+".")
+		}
+	}
+	layouts := w.page.entries(w.m, "accuracy-by-layout", analyze.AllPairs)
+	if r := layouts[last].Result; r != nil && r.Table != nil {
+		cell := func(row string) analyze.Estimate { return cellOf(r.Table, tableRow(r.Table, row), "acc_both") }
+		with, against, gap := cell("consistent"), cell("counter"), cell("gap")
+		if with.Value != nil && against.Value != nil && gap.Value != nil {
+			verdict := "Height neither helps nor misleads its answers measurably:"
+			switch {
+			case val(gap.Low) > 0:
+				verdict = "Its answers lean on height:"
+			case val(gap.High) < 0:
+				verdict = "Its answers are better where height misleads:"
+			}
+			text := fmt.Sprintf("distance pairs are both answered right in %s of %d where the farther object is higher and in %s of %d where it is lower; gap %s points",
+				percent(*with.Value), with.N, percent(*against.Value), against.N, strings.ReplaceAll(percentInterval(*gap.Value, val(gap.Low), val(gap.High)), " %", ""))
+			if first >= 0 && first < last && layouts[first].Result != nil && layouts[first].Result.Table != nil {
+				t := layouts[first].Result.Table
+				if was := cellOf(t, tableRow(t, "gap"), "acc_both"); was.Value != nil {
+					text += fmt.Sprintf(" (%s: %s)", w.m.Scales[first].Name, strings.ReplaceAll(percentInterval(*was.Value, val(was.Low), val(was.High)), " %", ""))
+				}
+			}
+			say(verdict, text+".")
 		}
 	}
 	return answer
