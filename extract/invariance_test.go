@@ -64,27 +64,34 @@ func TestSharedPrefixIsBitIdentical(t *testing.T) {
 	}
 }
 
-func TestStreamedAgreesWithResident(t *testing.T) {
+func TestStreamedIsBitIdenticalToResident(t *testing.T) {
 	needRuntime(t)
 	for _, s := range goldenSets {
 		g := openGolden(t, s.family, s.set, s.processor)
 		p := g.compile(t)
-		reference := g.captureAll(t, open(t, p, Options{Weights: Resident, Threads: 1}))
-		for _, o := range []Options{{Weights: Resident, Threads: 2}, {Weights: Streamed, Threads: 1}, {Weights: Streamed, Threads: 2}} {
-			got := g.captureAll(t, open(t, p, o))
-			sameAnswers(t, reference, got)
-			worst := 0.0
-			for i := range got {
-				for b := range got[i].Blocks {
-					w := got[i].Width
-					worst = max(worst, relative(got[i].States[b*w:(b+1)*w], reference[i].States[b*w:(b+1)*w]))
-				}
+		var byThreads [][]*Capture
+		for _, threads := range []int{1, 2} {
+			resident := g.captureAll(t, open(t, p, Options{Weights: Resident, Threads: threads}))
+			streamed := g.captureAll(t, open(t, p, Options{Weights: Streamed, Threads: threads}))
+			sameAnswers(t, resident, streamed)
+			if d := largest(resident, streamed); d != 0 {
+				t.Errorf("%s/%s: with %d threads, streamed and resident differ by up to %g", s.family, s.set, threads, d)
 			}
-			t.Logf("%s/%s: %s with %d threads against resident with 1: relative %.2g, absolute %.2g",
-				s.family, s.set, o.Weights, o.Threads, worst, largest(reference, got))
-			if worst > 1e-6 {
-				t.Errorf("%s/%s: %s with %d threads differs from resident with 1 by %.2g", s.family, s.set, o.Weights, o.Threads, worst)
+			byThreads = append(byThreads, resident)
+		}
+		// Threads share a product's columns out, and with fewer than 128 columns each the runtime cuts the sums elsewhere. Only
+		// models as small as these have so few; the difference is float32 noise, of which the reference has 2.9e-6.
+		sameAnswers(t, byThreads[0], byThreads[1])
+		worst := 0.0
+		for i, a := range byThreads[0] {
+			for b := range a.Blocks {
+				at, end := b*a.Width, (b+1)*a.Width
+				worst = max(worst, relative(byThreads[1][i].States[at:end], a.States[at:end]))
 			}
+		}
+		t.Logf("%s/%s: two threads against one: relative %.2g", s.family, s.set, worst)
+		if worst > 3e-6 {
+			t.Errorf("%s/%s: two threads differ from one by %.2g", s.family, s.set, worst)
 		}
 	}
 }

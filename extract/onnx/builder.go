@@ -57,7 +57,9 @@ type Builder struct {
 	name      string
 	inputs    []Value
 	outputs   []Value
+	prelude   []node // operators that read nothing but weights; see addMany
 	nodes     []node
+	still     map[string]bool // weights, and what the prelude makes of them
 	weights   []Weight
 	byWeight  map[string]Value
 	constants []constant
@@ -67,7 +69,7 @@ type Builder struct {
 
 // NewBuilder starts an empty graph.
 func NewBuilder(name string) *Builder {
-	return &Builder{name: name, byWeight: map[string]Value{}, byConst: map[string]Value{}, renamed: map[string]string{}}
+	return &Builder{name: name, byWeight: map[string]Value{}, byConst: map[string]Value{}, renamed: map[string]string{}, still: map[string]bool{}}
 }
 
 // Name is the graph's name.
@@ -78,7 +80,7 @@ func (b *Builder) Inputs() []Value  { return b.inputs }
 func (b *Builder) Outputs() []Value { return b.outputs }
 
 // Nodes is the number of operators.
-func (b *Builder) Nodes() int { return len(b.nodes) }
+func (b *Builder) Nodes() int { return len(b.prelude) + len(b.nodes) }
 
 // Weights are the external constants, in order of first use.
 func (b *Builder) Weights() []Weight { return b.weights }
@@ -120,6 +122,7 @@ func (b *Builder) Weight(w Weight) Value {
 	}
 	v := Value{name: w.Name, dtype: w.DType, shape: shape}
 	b.byWeight[w.Name] = v
+	b.still[w.Name] = true
 	b.weights = append(b.weights, w)
 	return v
 }
@@ -181,10 +184,17 @@ func (b *Builder) add(domain, op string, dtype DType, shape Shape, inputs []Valu
 }
 
 // addMany appends a node; outputs carry type and shape and come back named.
+//
+// Conversions of weights go to the front of the graph. onnxruntime walks it from the outputs, and of a node's inputs computes the
+// one whose node comes last in the file first: a conversion written beside its use would run before everything
+// that leads there, and with it those of all blocks, all of them in memory together. From the front each runs
+// just before its use.
 func (b *Builder) addMany(domain, op string, outputs, inputs []Value, attrs ...attribute) []Value {
 	n := node{domain: domain, op: op, attrs: attrs}
+	still := true
 	for _, in := range inputs {
 		n.inputs = append(n.inputs, in.name) // "" leaves an optional input out
+		still = still && (in.name == "" || b.still[in.name])
 	}
 	for len(n.inputs) > 0 && n.inputs[len(n.inputs)-1] == "" {
 		n.inputs = n.inputs[:len(n.inputs)-1]
@@ -194,12 +204,17 @@ func (b *Builder) addMany(domain, op string, outputs, inputs []Value, attrs ...a
 			n.outputs = append(n.outputs, "")
 			continue
 		}
-		outputs[i].name = fmt.Sprintf("%s_%d", op, len(b.nodes))
+		outputs[i].name = fmt.Sprintf("%s_%d", op, b.Nodes())
 		if i > 0 {
-			outputs[i].name = fmt.Sprintf("%s_%d_%d", op, len(b.nodes), i)
+			outputs[i].name = fmt.Sprintf("%s_%d_%d", op, b.Nodes(), i)
 		}
+		b.still[outputs[i].name] = still
 		n.outputs = append(n.outputs, outputs[i].name)
 	}
-	b.nodes = append(b.nodes, n)
+	if still {
+		b.prelude = append(b.prelude, n)
+	} else {
+		b.nodes = append(b.nodes, n)
+	}
 	return outputs
 }

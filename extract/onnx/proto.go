@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -51,7 +52,7 @@ func (b *Builder) marshal(locate func(Weight) string) []byte {
 
 func (b *Builder) marshalGraph(locate func(Weight) string) []byte {
 	var g []byte
-	for i, n := range b.nodes {
+	for i, n := range slices.Concat(b.prelude, b.nodes) {
 		g = appendBytes(g, 1, n.marshal(i, b.renamed))
 	}
 	g = appendString(g, 2, b.name)

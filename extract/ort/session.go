@@ -102,6 +102,9 @@ func (o Options) session() (_ *onnxruntime.SessionOptions, err error) {
 	entries := [][2]string{
 		// The graphs of a model take turns; a pool that goes on spinning after its run would steal the next one's cores.
 		{"session.force_spinning_stop", "1"},
+		// Products with a weight packed beforehand add up in another order than those with one just converted. Leaving
+		// packing out makes resident and streamed weights give the same bits.
+		{"session.disable_prepacking", "1"},
 	}
 	if o.Folder != "" {
 		entries = append(entries, [2]string{"session.model_external_initializers_file_folder_path", o.Folder})
