@@ -102,7 +102,3 @@ func invalidPart(b []byte) int {
 	}
 	return n
 }
-
-// Strip removes white space at both ends as Python's str.strip does. That
-// includes the separators U+001C … U+001F, which strings.TrimSpace keeps.
-func Strip(s string) string { return strings.TrimFunc(s, isPythonSpace) }

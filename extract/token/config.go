@@ -1,7 +1,6 @@
 package token
 
 import (
-	"fmt"
 	"slices"
 	"strconv"
 )
@@ -212,6 +211,3 @@ func (s *scanner) added() Added {
 	}
 	return a
 }
-
-// idString names an id in errors.
-func idString(id int64) string { return fmt.Sprintf("id %d", id) }

@@ -10,8 +10,8 @@
 //     leftmost and longest first; they never merge with their neighbours.
 //  2. Every stretch between them is normalised (NFC where the file says so),
 //     and the remaining added tokens are cut out of the result.
-//  3. Every stretch is split by the checkpoint's pattern ([Splitter]) into
-//     words; a word's UTF-8 bytes are merged pair by pair, lowest rank first.
+//  3. Every stretch is split by the checkpoint's pattern into words; a
+//     word's UTF-8 bytes are merged pair by pair, lowest rank first.
 //
 // Files are data from strangers: everything is bounded, nothing is executed,
 // and an unsupported option is an error that names the file and the JSON path.

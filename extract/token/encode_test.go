@@ -18,7 +18,7 @@ var splitSeeds = []string{
 	"", "Is the cup left of the lamp?", " it's  they'LL\n\n  x\r\n", "a\u00a0\u00a0b\u3000", "12345 ½Ⅷ", "\t\tx y \n z  ", "!!\n?\r\n\r\n", "'s't're've'm'll'd", "\u0301e\u0301 🙂杯子", "\x00\x01 \x7f", "   ",
 }
 
-func pieces(s *Splitter, text string) (out []string) {
+func pieces(s *splitter, text string) (out []string) {
 	for text != "" {
 		n := s.next(text)
 		out = append(out, text[:n])
@@ -32,8 +32,8 @@ func FuzzSplit(f *testing.F) {
 	for _, s := range splitSeeds {
 		f.Add(s)
 	}
-	engines := map[*Splitter]*regexp2.Regexp{}
-	for _, s := range []*Splitter{splitQwen2, splitCL100K, splitGPT2} {
+	engines := map[*splitter]*regexp2.Regexp{}
+	for _, s := range []*splitter{splitQwen2, splitCL100K, splitGPT2} {
 		engines[s] = regexp2.MustCompile(s.pattern, regexp2.None)
 		engines[s].MatchTimeout = time.Second
 	}

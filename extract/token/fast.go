@@ -61,7 +61,7 @@ func (t *Tokenizer) parseFast(text string) error {
 			return fmt.Errorf("$.added_tokens[%d]: %w", i, err)
 		}
 		if id != a.ID {
-			return fmt.Errorf("$.added_tokens[%d]: %q is declared with %s, but the tokenizers library would give it %d", i, a.Content, idString(a.ID), id)
+			return fmt.Errorf("$.added_tokens[%d]: %q is declared with id %d, but the tokenizers library would give it %d", i, a.Content, a.ID, id)
 		}
 	}
 	return nil
@@ -204,11 +204,15 @@ func (m *bpe) build(v vocabulary, merges []mergeText, where string, firstCounts 
 		m.start[b] = id
 	}
 	m.merges, m.made, m.ranks = make([]pair, 0, len(merges)), make([]int32, 0, len(merges)), newPairs(len(merges))
-	var both []byte
+	var (
+		both []byte
+		next int32 // after the last token made
+	)
 	for i, text := range merges {
 		left, okLeft := m.id(text.left)
 		right, okRight := m.id(text.right)
-		id := m.names.joined(text.left, text.right, &both)
+		id := m.names.joined(text.left, text.right, next, &both)
+		next = id + 1
 		switch {
 		case !okLeft:
 			return fmt.Errorf("%s%d: token %.40q is not in the vocabulary", where, i+1, text.left)

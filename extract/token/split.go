@@ -5,14 +5,14 @@ import (
 	"unicode/utf8"
 )
 
-// A Splitter cuts a text into the words that byte-pair merging never crosses.
+// A splitter cuts a text into the words that byte-pair merging never crosses.
 //
 // The patterns of byte-level BPE tokenizers need a look-ahead, which Go's
 // regexp refuses, and only three are in use; so each is matched by hand, in
 // one pass, trying the branches in the order in which they are written. That
 // is exact (a backtracking engine commits to the first branch that matches
 // too) and cannot be made slow by a hostile text. Other patterns are refused.
-type Splitter struct {
+type splitter struct {
 	name    string
 	pattern string
 	next    func(text string) int // length of the word at the start of text, which is not empty
@@ -26,14 +26,14 @@ const (
 )
 
 var (
-	splitQwen2  = &Splitter{"qwen2", patternQwen2, func(t string) int { return nextCL100K(t, 1) }}
-	splitCL100K = &Splitter{"cl100k", patternCL100K, func(t string) int { return nextCL100K(t, 3) }}
-	splitGPT2   = &Splitter{"gpt2", patternGPT2, nextGPT2}
+	splitQwen2  = &splitter{"qwen2", patternQwen2, func(t string) int { return nextCL100K(t, 1) }}
+	splitCL100K = &splitter{"cl100k", patternCL100K, func(t string) int { return nextCL100K(t, 3) }}
+	splitGPT2   = &splitter{"gpt2", patternGPT2, nextGPT2}
 )
 
 // splitterFor finds the matcher of a pattern, nil if there is none.
-func splitterFor(pattern string) *Splitter {
-	for _, s := range []*Splitter{splitQwen2, splitCL100K, splitGPT2} {
+func splitterFor(pattern string) *splitter {
+	for _, s := range []*splitter{splitQwen2, splitCL100K, splitGPT2} {
 		if s.pattern == pattern {
 			return s
 		}

@@ -31,8 +31,12 @@ func (n *names) find(token string) (id int32, slot int, tag uint32) {
 	return n.lookup(maphash.String(seed, token), token, "")
 }
 
-// joined finds the token that two others make. buf is scratch space.
-func (n *names) joined(left, right string, buf *[]byte) (id int32) {
+// joined finds the token that two others make. Merges mostly make the tokens in
+// the order of their ids, so guess saves a look-up. buf is scratch space.
+func (n *names) joined(left, right string, guess int32, buf *[]byte) (id int32) {
+	if int(guess) < len(n.tokens) && isJoined(n.tokens[guess], left, right) {
+		return guess
+	}
 	*buf = append(append((*buf)[:0], left...), right...)
 	id, _, _ = n.lookup(maphash.Bytes(seed, *buf), left, right)
 	return id
@@ -47,11 +51,15 @@ func (n *names) lookup(h uint64, left, right string) (id int32, slot int, tag ui
 		}
 		if s>>idBits<<idBits == tag {
 			id := int32(s&(1<<idBits-1)) - 1
-			if t := n.tokens[id]; len(t) == len(left)+len(right) && t[:len(left)] == left && t[len(left):] == right {
+			if isJoined(n.tokens[id], left, right) {
 				return id, i, tag
 			}
 		}
 	}
+}
+
+func isJoined(t, left, right string) bool {
+	return len(t) == len(left)+len(right) && t[:len(left)] == left && t[len(left):] == right
 }
 
 // add enters tokens[id], and reports whether it is new.

@@ -20,7 +20,7 @@ type Tokenizer struct {
 	model       bpe
 	added       addedTokens
 	normalize   bool // NFC
-	split       *Splitter
+	split       *splitter
 	prefixSpace bool // ByteLevel's add_prefix_space
 	config      config
 	files       []string
@@ -62,7 +62,8 @@ func (t *Tokenizer) appendWords(out []int64, stretch string) []int64 {
 // Decode returns the text of ids. Ids that no token has, such as the padding
 // rows of an embedding, are nothing; so are special tokens if skipSpecial is
 // set. Bytes that are not UTF-8 become U+FFFD, one for every maximal invalid
-// part. White space is kept; the reference then strips answers with [Strip].
+// part. A tokenizer_config.json with clean_up_tokenization_spaces has spaces
+// before punctuation removed. The reference then strips answers, see [Strip].
 func (t *Tokenizer) Decode(ids []int64, skipSpecial bool) string {
 	var out []byte
 	for _, id := range ids {
@@ -76,7 +77,11 @@ func (t *Tokenizer) Decode(ids []int64, skipSpecial bool) string {
 		}
 		out = appendBytes(out, token)
 	}
-	return lossy(out)
+	text := lossy(out)
+	if t.config.cleanUp {
+		text = cleanUp(text)
+	}
+	return text
 }
 
 // ID looks a token up: an added one by its content, any other as it is spelled
@@ -177,7 +182,7 @@ func (t *Tokenizer) ChatTemplate() string { return t.config.chatTemplate }
 func (t *Tokenizer) Digest() [sha256.Size]byte {
 	d := digest{h: sha256.New()}
 	d.text("swaprun byte-level bpe 1", t.split.pattern)
-	d.flags(t.normalize, t.prefixSpace, t.model.whole)
+	d.flags(t.normalize, t.prefixSpace, t.model.whole, t.config.cleanUp)
 	d.number(t.model.count)
 	for id, token := range t.model.tokens {
 		if token != "" {

@@ -100,6 +100,7 @@ def directories(testdata):
     flags = config(roborefer)
     flags["added_tokens_decoder"]["428"].update(special=False, rstrip=True)
     flags["added_tokens_decoder"]["422"].update(special=False)
+    yield "spaces cleaned up", {**fast, "tokenizer_config.json": {**config(roborefer), "clean_up_tokenization_spaces": True}}
     yield "other flags in the configuration", {**fast, "tokenizer_config.json": flags}
     doc = json.loads((testdata / dhf / "tokenizer.json").read_text())
     doc["pre_tokenizer"] = byte_level(True)
@@ -118,7 +119,7 @@ def directory_cases(testdata, files, seed):
             (Path(d) / name).write_text(content, encoding="utf-8")
         tok = AutoTokenizer.from_pretrained(d)
     cases = []
-    for text in texts(seed, ["<image>", " <late>", "<depth>  ", "<pad>", "<eos>", "<two>", "[PAD]", "<vila/sentinel>"])[:40]:
+    for text in texts(seed, ["<image>", " <late>", "<depth>  ", "<pad>", "<eos>", "<two>", "[PAD]", "<vila/sentinel>", " 's", " n't", " .", " ' "])[:40]:
         ids = tok(text)["input_ids"]
         cases.append([text, ids, tok.decode(ids, skip_special_tokens=False), tok.decode(ids, skip_special_tokens=True)])
     return {"cases": cases, "length": len(tok), "special": {r: getattr(tok, r + "_id") for r in ("bos_token", "eos_token", "pad_token")}}
