@@ -79,7 +79,7 @@ type stateSample struct {
 func (v *Vectors) sample(at []int, b int) *stateSample {
 	all := 2 * len(at)
 	s := &stateSample{m: min(all, sampleStates), d: v.Width}
-	s.x = make([]float64, s.m*s.d)
+	s.x = borrow[float64](s.m * s.d)
 	mean := make([]float64, s.d)
 	for r := range s.m {
 		i := r * all / s.m
@@ -115,7 +115,8 @@ func (v *Vectors) sample(at []int, b int) *stateSample {
 		return s
 	}
 	s.topShare = largest / total
-	gram := make([]float64, s.m*s.m)
+	gram := borrow[float64](s.m * s.m)
+	defer giveBack(gram)
 	products(gram, s.m, s.d, func(dst []float64, i, from int) { copy(dst, s.x[i*s.d+from:]) }, 0, s.m)
 	var square float64
 	for _, g := range gram {
@@ -192,6 +193,7 @@ func (v *Vectors) anisotropyAt(out []Estimate, members []int, b int, o Options) 
 		return nil
 	}
 	s := v.sample(all, b)
+	defer func() { giveBack(s.x) }()
 	if s.participation > 0 {
 		out[cols].Value, out[cols+1].Value = number(s.topShare), number(s.participation)
 	}
@@ -205,7 +207,7 @@ func (v *Vectors) anisotropyAt(out []Estimate, members []int, b int, o Options) 
 			}
 		}
 		n := len(at)
-		real, random := make([]float64, n*v.Width), make([]float64, n*v.Width)
+		real, random := borrow[float64](n*v.Width), borrow[float64](n*v.Width)
 		delta := make([]float32, v.Width)
 		rng := newShuffle(n, o.Seed^0x416e6973, uint64(a)) // "Anis"
 		for r, i := range at {
@@ -236,6 +238,8 @@ func (v *Vectors) anisotropyAt(out []Estimate, members []int, b int, o Options) 
 				e.Null = &Null{Mean: mean, Low: mean - z95*se, High: mean + z95*se}
 			}
 		}
+		giveBack(real)
+		giveBack(random)
 	}
 	return nil
 }
@@ -266,7 +270,15 @@ func (s *stateSample) corrected(deltas, signs []float64, name string) []float64 
 		return nil
 	}
 	x := deltas
-	own := func() { x = append([]float64(nil), deltas...) }
+	own := func() {
+		x = borrow[float64](len(deltas))
+		copy(x, deltas)
+	}
+	defer func() {
+		if name == "centred" || name == "top-removed" && s.t > 0 || name == "standardised" {
+			giveBack(x)
+		}
+	}()
 	switch name {
 	case "centred":
 		own()
@@ -346,7 +358,8 @@ func centreUnflipped(x, signs []float64, d int) {
 // whitened is corrected under the inverse of the shrunk covariance: z = L⁻¹Xδ replaces what lies in the sample's span.
 func (s *stateSample) whitened(x, signs []float64) []float64 {
 	n, d, m := len(signs), s.d, s.m
-	z := make([]float64, m*n)
+	z := borrow[float64](m * n)
+	defer giveBack(z)
 	crossProducts(z, m, n, d, func(dst []float64, i, at int) { copy(dst, s.x[i*d+at:]) }, func(dst []float64, i, at int) { copy(dst, x[i*d+at:]) })
 	var u mat.TriDense
 	s.chol.LTo(&u)

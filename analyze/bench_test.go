@@ -139,3 +139,35 @@ func BenchmarkProducts(b *testing.B) {
 	}
 	perUnit(b, start, 1, "matrix")
 }
+
+// BenchmarkEverything is every metric on both subsets with 10,000 draws and two processors, and how much the process grows beyond the
+// vectors.
+func BenchmarkEverything(b *testing.B) {
+	old := runtime.GOMAXPROCS(2)
+	b.Cleanup(func() { runtime.GOMAXPROCS(old) })
+	v := realSize(4, 4096, true)
+	runtime.GC()
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	before := u.Maxrss
+	start := cpuSeconds()
+	for b.Loop() {
+		v.Forget()
+		for _, m := range Metrics() {
+			from := cpuSeconds()
+			for _, s := range []Subset{AllPairs, BothCorrect} {
+				if m.AppliesTo(s) {
+					run(b, v, m.Name, s, Options{Draws: 10000, Seed: 42})
+				}
+			}
+			b.Logf("%s: %.2f CPU s/block", m.Name, (cpuSeconds()-from)/float64(len(v.Blocks)))
+		}
+	}
+	perUnit(b, start, float64(len(v.Blocks)), "block")
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportMetric(float64(u.Maxrss-before)/1024, "MB-beyond-vectors")
+}

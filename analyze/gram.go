@@ -18,6 +18,14 @@ type cell struct {
 	both     bool
 }
 
+// layoutOf is a distance pair's layout; the other axes are never combined by it.
+func layoutOf(p *Pair) Layout {
+	if p.Axis != Axes[2] {
+		return LayoutUnknown
+	}
+	return p.Layout
+}
+
 // in reports whether the cell's pairs belong to a subset.
 func (c cell) in(s Subset) bool { return c.both || s != BothCorrect }
 
@@ -70,7 +78,7 @@ func newGram(v *Vectors, b int, crossed bool) (*gram, error) {
 				at := len(g.pairs)
 				for i := range v.Pairs {
 					p := &v.Pairs[i]
-					if p.Layout == l && p.Category == Categories[c] && (v.Answered && p.BothCorrect()) == both && v.has(i, b) {
+					if layoutOf(p) == l && p.Category == Categories[c] && (v.Answered && p.BothCorrect()) == both && v.has(i, b) {
 						g.pairs = append(g.pairs, i)
 					}
 				}
@@ -115,7 +123,7 @@ func newGram(v *Vectors, b int, crossed bool) (*gram, error) {
 	if n*n*v.Width >= singleWork {
 		multiply = func(lo, hi int) { products(g.k, n, v.Width, fill, lo, hi) }
 	}
-	g.k = make([]float64, n*n)
+	g.k = borrow[float64](n * n)
 	if crossed {
 		multiply(0, n)
 	} else {
@@ -132,6 +140,7 @@ func newGram(v *Vectors, b int, crossed bool) (*gram, error) {
 		}
 		g.norm[r] = math.Sqrt(g.k[r*n+r])
 		if math.IsNaN(g.norm[r]) || math.IsInf(g.norm[r], 0) {
+			g.release()
 			return nil, fmt.Errorf("block %d, pair %d (%s): the delta is not finite", v.Blocks[b], p, v.Pairs[p].ID)
 		}
 		g.inv[r] = 1
@@ -140,6 +149,12 @@ func newGram(v *Vectors, b int, crossed bool) (*gram, error) {
 		}
 	}
 	return g, nil
+}
+
+// release gives the matrix back; the gram must not be used after.
+func (g *gram) release() {
+	giveBack(g.k)
+	g.k = nil
 }
 
 // cosine is G_ij without signs.

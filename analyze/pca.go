@@ -138,7 +138,8 @@ func principal(n, d, k int, fill filler[float64]) (*components, error) {
 
 // fromRows takes the eigenvectors e of the n×n matrix: scores √λ·e, loadings Xᵀe/√λ.
 func (p *components) fromRows(d int, centred filler[float64]) {
-	gram := make([]float64, p.n*p.n)
+	gram := borrow[float64](p.n * p.n)
+	defer giveBack(gram)
 	products(gram, p.n, d, centred, 0, p.n)
 	values, vectors := leading(gram, p.n, p.k)
 	total := trace(gram, p.n)
@@ -166,11 +167,13 @@ func (p *components) fromRows(d int, centred filler[float64]) {
 
 // fromColumns takes the eigenvectors e of the d×d matrix: loadings e, scores Xe.
 func (p *components) fromColumns(d int, centred filler[float64]) {
-	x := make([]float64, p.n*d) // d < n, so this is no larger than the other way's matrix
+	x := borrow[float64](p.n * d) // d < n, so this is no larger than the other way's matrix
 	for i := range p.n {
 		centred(x[i*d:(i+1)*d], i, 0)
 	}
-	cov := make([]float64, d*d)
+	defer giveBack(x)
+	cov := borrow[float64](d * d)
+	defer giveBack(cov)
 	products(cov, d, p.n, func(dst []float64, j, at int) {
 		for i := range dst {
 			dst[i] = x[(at+i)*d+j]

@@ -26,7 +26,8 @@ func products[T float32 | float64](k []float64, ld, d int, fill filler[T], lo, h
 	if m == 0 {
 		return
 	}
-	x := make([]T, m*runStride)
+	x := borrow[T](m * runStride)
+	defer giveBack(x)
 	for at := 0; at < d; at += runLength {
 		w := min(runLength, d-at)
 		fillRun(x, m, w, func(dst []T, i int) { fill(dst, lo+i, at) })
@@ -42,7 +43,9 @@ func products[T float32 | float64](k []float64, ld, d int, fill filler[T], lo, h
 
 // crossProducts writes ⟨row i of a, row j of b⟩ to c, [m, n], likewise.
 func crossProducts[T float32 | float64](c []float64, m, n, d int, fillA, fillB filler[T]) {
-	x, y := make([]T, m*runStride), make([]T, n*runStride)
+	x, y := borrow[T](m*runStride), borrow[T](n*runStride)
+	defer giveBack(x)
+	defer giveBack(y)
 	for at := 0; at < d; at += runLength {
 		w := min(runLength, d-at)
 		fillRun(x, m, w, func(dst []T, i int) { fillA(dst, i, at) })

@@ -66,6 +66,9 @@ func crossAlignment(v *Vectors, subset Subset, o Options) (*Result, error) {
 		}
 		dropped[b] -= len(a.quads)
 		points[b] = a.points(q, split, o, &resampler{unit: units, count: count, seed: o.Seed})
+		if a.c != nil {
+			giveBack(a.c)
+		}
 		for i := range points[b] {
 			points[b][i].Block = q.Blocks[b]
 		}
@@ -75,7 +78,7 @@ func crossAlignment(v *Vectors, subset Subset, o Options) (*Result, error) {
 		return nil, err
 	}
 	r := &Result{Curve: &Curve{Unit: "mean cosine", Range: cosineRange(), Method: intervalMethod(o, true) +
-		"; mean-delta: ± 1.96 jackknife standard errors over scenes; permutations: 100 shuffles, RandomState(42) at every block; " +
+		"; mean-delta, excess: ± 1.96 jackknife standard errors over scenes; permutations: 100 shuffles, RandomState(42) at every block; " +
 		"nulls: exact moments of all shuffles, for split lines random signs of whole scenes"}}
 	for i, key := range keys {
 		line := Line{Key: key}
@@ -127,7 +130,7 @@ func (q *Quads) align(b int) (*alignment, error) {
 	}
 	fv := func(dst []float32, r, at int) { copy(dst, q.vertical(a.quads[r], b)[at:]) }
 	fd := func(dst []float32, r, at int) { copy(dst, q.distance(a.quads[r], b)[at:]) }
-	a.c = make([]float64, n*n)
+	a.c = borrow[float64](n * n)
 	if n*n*q.Width >= singleWork {
 		crossProducts(a.c, n, n, q.Width, fv, fd)
 	} else {
@@ -227,6 +230,9 @@ func (a *alignment) points(q *Quads, split []Layout, o Options, r *resampler) []
 	pm, ps := meanSD(shuffled)
 	out[2].Value, out[2].SD = number(pm), number(ps)
 	out[3].Value = number(mean - nullMean)
+	if se := number(a.excessSE(q, r.unit)); se != nil {
+		out[3].SE, out[3].Low, out[3].High = se, number(mean-nullMean-z95**se), number(mean-nullMean+z95**se)
+	}
 	in := make([][]bool, len(split))
 	for s, l := range split {
 		in[s] = make([]bool, n)
@@ -248,7 +254,7 @@ func (a *alignment) points(q *Quads, split []Layout, o Options, r *resampler) []
 	if o.Draws == 0 || r.count < 2 {
 		return out
 	}
-	// Scene draws: weighted means of own cosines, and of the mean of all entries for the excess.
+	// Scene draws: weighted means of own cosines.
 	draws := make([][]float64, len(out))
 	w := make([]float64, n)
 	for d := range o.Draws {
@@ -270,28 +276,60 @@ func (a *alignment) points(q *Quads, split []Layout, o Options, r *resampler) []
 			draws[4+s] = append(draws[4+s], num/den)
 		}
 	}
-	// The excess needs wᵀCw: in batches, as in the bootstrap of pairs.
-	ws, y := make([]float64, batch*n), make([]float64, batch*n)
-	for from := 0; from < o.Draws; from += batch {
-		m := min(batch, o.Draws-from)
-		r.weights(ws[:m*n], a.quads, from, m)
-		clear(y)
-		rowsByRows(y, n, a.c, n, ws, n, n, m, n, nil)
-		for j := range m {
-			var sw float64
-			row := ws[j*n : (j+1)*n]
-			for _, x := range row {
-				sw += x
-			}
-			draws[3] = append(draws[3], draws[0][from+j]-dot(row, y[j*n:(j+1)*n])/(sw*sw))
-		}
-	}
 	for i, d := range draws {
+		if d == nil {
+			continue
+		}
 		if se, low, high, ok := percentiles(d); ok {
 			out[i].SE, out[i].Low, out[i].High = number(se), number(low), number(high)
 		}
 	}
 	return out
+}
+
+// excessSE is the standard error of the own cosines' mean less that of all cosines, by leaving out one scene at a time:
+// a scene takes its rows, its columns and what both share. NaN with fewer than three scenes.
+func (a *alignment) excessSE(q *Quads, unit []int) float64 {
+	n := len(a.quads)
+	members := map[int][]int{}
+	var order []int
+	cross := make([]float64, n) // row sum + column sum of each quad
+	var own, total float64
+	for i, at := range a.quads {
+		u := unit[at]
+		if members[u] == nil {
+			order = append(order, u)
+		}
+		members[u] = append(members[u], i)
+		own += a.c[i*n+i]
+		for j, x := range a.c[i*n : (i+1)*n] {
+			cross[i] += x
+			cross[j] += x
+			total += x
+		}
+	}
+	var left []float64
+	for _, u := range order {
+		m := members[u]
+		rest := float64(n - len(m))
+		if rest == 0 {
+			continue
+		}
+		o, t := own, total
+		for _, i := range m {
+			o -= a.c[i*n+i]
+			t -= cross[i]
+			for _, j := range m {
+				t += a.c[i*n+j]
+			}
+		}
+		left = append(left, o/rest-t/(rest*rest))
+	}
+	if len(left) < 3 {
+		return math.NaN()
+	}
+	_, sd := meanSD(left)
+	return sd * math.Sqrt(float64(len(left)-1))
 }
 
 // units are the resampling units of the rows for which in holds.

@@ -33,27 +33,31 @@ func (g *gram) signFlips(subset Subset, o Options) [3]*signFlip {
 		if o.Draws == 0 {
 			continue
 		}
-		at, u := make([]int, n), make([]float64, n*n) // G up to signs, which the flips make irrelevant, without its diagonal
+		ld := whole(n)
+		at, u := make([]int, n), borrow[float64](n*ld) // G up to signs, which the flips make irrelevant, without its diagonal
 		for x, i := range rows {
 			at[x] = g.pairs[i]
 			for y, j := range rows {
 				if i != j {
-					u[x*n+y] = g.cosine(i, j)
+					u[x*ld+y] = g.cosine(i, j)
 				}
 			}
 		}
-		eps, y := make([]float64, batch*n), make([]float64, batch*n)
+		eps, y := borrow[float64](batch*ld), borrow[float64](batch*ld)
 		for from := 0; from < o.Draws; from += batch {
 			m := min(batch, o.Draws-from)
 			for j := range m {
-				flips(eps[j*n:(j+1)*n], at, rand.NewPCG(o.Seed^0x466c6970, uint64(from+j))) // "Flip"
+				flips(eps[j*ld:j*ld+n], at, rand.NewPCG(o.Seed^0x466c6970, uint64(from+j))) // "Flip"
 			}
 			clear(y)
-			rowsByRows(y, n, u, n, eps, n, n, m, n, nil)
+			rowsByRows(y, ld, u, ld, eps, ld, n, m, ld, nil)
 			for j := range m {
-				f.draws = append(f.draws, dot(eps[j*n:(j+1)*n], y[j*n:(j+1)*n])/pairs)
+				f.draws = append(f.draws, dot(eps[j*ld:j*ld+n], y[j*ld:j*ld+n])/pairs)
 			}
 		}
+		giveBack(u)
+		giveBack(eps)
+		giveBack(y)
 	}
 	return out
 }

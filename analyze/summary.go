@@ -136,6 +136,7 @@ func (v *Vectors) blockFacts(b int, o Options, r *resampler) (map[Subset]*facts,
 	if err != nil {
 		return nil, err
 	}
+	defer g.release()
 	subsets := []Subset{AllPairs}
 	if v.Answered {
 		subsets = append(subsets, BothCorrect)
@@ -143,6 +144,11 @@ func (v *Vectors) blockFacts(b int, o Options, r *resampler) (map[Subset]*facts,
 	var distribution map[Subset][]float64
 	if draws {
 		distribution = g.bootstrap(subsets, o, r)
+		defer func() {
+			for _, d := range distribution {
+				giveBack(d)
+			}
+		}()
 	}
 	point := newSums(g.cells)
 	ones := make([]float64, g.n())
@@ -244,14 +250,15 @@ func hajek(e *Estimate, h []float64) {
 	e.SE, e.Low, e.High = number(se), number(*e.Value-1.96*se), number(*e.Value+1.96*se)
 }
 
-// bootstrap returns every quantity of every subset under every draw, [quantity][draw] flat.
+// bootstrap returns every quantity of every subset under every draw, [quantity][draw] flat and borrowed.
 func (g *gram) bootstrap(subsets []Subset, o Options, r *resampler) map[Subset][]float64 {
 	n := g.n()
 	out := map[Subset][]float64{}
 	for _, s := range subsets {
-		out[s] = make([]float64, len(quantities)*o.Draws)
+		out[s] = borrow[float64](len(quantities) * o.Draws)
 	}
-	w := make([]float64, batch*n)
+	w := borrow[float64](batch * n)
+	defer giveBack(w)
 	group := make([]*sums, batch)
 	for j := range group {
 		group[j] = newSums(g.cells)

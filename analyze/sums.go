@@ -26,7 +26,8 @@ func newSums(cells []cell) *sums {
 func (g *gram) weigh(dst []*sums, w []float64) {
 	n, m := g.n(), len(dst)
 	cells := len(g.cells)
-	scaled := make([]float64, m*n)
+	scaled := borrow[float64](m * n)
+	defer giveBack(scaled)
 	for j := range m {
 		for i, x := range w[j*n : (j+1)*n] {
 			scaled[j*n+i] = x * g.inv[i]
@@ -36,7 +37,8 @@ func (g *gram) weigh(dst []*sums, w []float64) {
 	for i := range diag {
 		diag[i] = g.k[i*n+i]
 	}
-	y := make([]float64, m*n)
+	y := borrow[float64](m * n)
+	defer giveBack(y)
 	// product multiplies rows from to hi of K's columns lo to hi with the weights of cell b.
 	product := func(x []float64, from, lo, hi int) {
 		for j := range m {
