@@ -60,7 +60,7 @@ type nearestCache struct {
 
 // maxCandidates bounds the rows compared for one question. They are taken from the key's rarest fields first, so
 // what is left out shares only what nearly all keys share.
-const maxCandidates = 2048
+const maxCandidates = 256
 
 // Nearest returns the earlier key of the same kind that has most fields in common with k, the latest of equals, and
 // the outcome that recorded it first. A key equal to k does not count. With none, ok is false.

@@ -19,7 +19,7 @@ var arrayOpts = cmp.Options{cmp.AllowUnexported(Array{}), cmpopts.EquateNaNs(), 
 func samples() map[string]*Array {
 	return map[string]*Array{
 		"float32":  New([]float32{1, -2.5, float32(math.Inf(1)), 0, 1e-40, 3}, 2, 3),
-		"float64":  New([]float64{math.Pi, -0.0}, 2),
+		"float64":  New([]float64{math.Pi, math.Copysign(0, -1)}, 2),
 		"int64":    New([]int64{1, -1, math.MaxInt64}),
 		"int32":    New([]int32{7, -7}, 1, 2, 1),
 		"uint8":    New([]byte{0, 255}),

@@ -66,8 +66,9 @@ func (w *Writer) Add(name string, a *Array) error {
 	}
 	// Raw, so that sizes stand in the local header and no data descriptor or time field is added.
 	head := &zip.FileHeader{
-		Name:               name + ".npy",
-		Method:             zip.Deflate,
+		Name:   name + ".npy",
+		Method: zip.Deflate,
+		//lint:ignore SA1019 CreateRaw writes this field as it is and does not look at Modified.
 		ModifiedDate:       dosEpoch,
 		CreatorVersion:     zipUnix,
 		ReaderVersion:      20,
