@@ -73,14 +73,13 @@ func (s *session) walkCaptures(ctx context.Context, sr *series) error {
 }
 
 // captureKey holds everything that can change a query's numbers. The prompt's tokens are not in it but what makes them is: the
-// question, the picture, and in the model's fingerprint the tokenizer, the template and the processor. So a plan
+// question, the picture, and in the model's fingerprint the tokenizer, the template, the processor and how answers are decoded. So a plan
 // need not load a tokenizer.
 func (s *session) captureKey(sr *series, image, imageErr, question string) *ledger.Key {
 	key := ledger.NewKey(string(KindCapture), kindVersion[KindCapture]).
 		Digest("model", sr.fingerprint).
 		Digest("weights", sr.weights).
 		Text("runtime", s.runtimeName).
-		Int("max_new_tokens", int64(s.exp.Decode.MaxNewTokens)).
 		Text("question", question)
 	if image == "" {
 		return key.Text("no_image", imageErr)

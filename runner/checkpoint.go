@@ -128,7 +128,7 @@ func (s *session) walkCheckpoint(ctx context.Context, sr *series) error {
 // checkpointKey digests the files. A nil key with a reason means that a plan would have to read too much.
 func (s *session) checkpointKey(ctx context.Context, sr *series) (*ledger.Key, []string, error) {
 	key := ledger.NewKey(string(KindCheckpoint), kindVersion[KindCheckpoint]).
-		Text("family", sr.model.Family).Text("precision", sr.model.Precision)
+		Text("family", sr.model.Family).Text("precision", sr.model.Precision).Int("max_new_tokens", int64(s.exp.Decode.MaxNewTokens))
 	type role struct {
 		name, dir string
 		weights   bool

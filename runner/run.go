@@ -111,7 +111,10 @@ func (s *session) preflight(execute bool) error {
 			}
 			dir, err := s.exp.directory("checkpoint", sc.Checkpoint)
 			note(err, "models", m.Name, "scales", sc.Name, "checkpoint")
-			w.series = append(w.series, &series{model: m, scale: sc, src: extract.Source{Family: m.Family, Checkpoint: dir, Processor: processor}})
+			w.series = append(w.series, &series{model: m, scale: sc, src: extract.Source{
+				Family: m.Family, Checkpoint: dir, Processor: processor,
+				StoredWeights: m.Precision == "stored", MaxNew: s.exp.Decode.MaxNewTokens,
+			}})
 		}
 		if len(w.series) > 0 {
 			s.models = append(s.models, w)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"swaprun/extract/nn"
 	"swaprun/extract/onnx"
 	"swaprun/extract/safetensors"
 )
@@ -15,6 +16,25 @@ type Source struct {
 	Family     string // a registered name; "" asks every family whether the checkpoint is its own
 	Checkpoint string // config, weights, generation config
 	Processor  string // tokenizer, chat template, image processor; "" means Checkpoint
+	// StoredWeights leaves weights as the file holds them; without it they are rounded as the reference rounds them on loading.
+	StoredWeights bool
+	MaxNew        int // tokens an answer may have; 0 means MaxNew
+}
+
+// rounding is what graphs do to weights.
+func (s Source) rounding(reference nn.Rounding) nn.Rounding {
+	if s.StoredWeights {
+		return nn.Keep
+	}
+	return reference
+}
+
+// maxNew is the number of tokens an answer may have.
+func (s Source) maxNew() int {
+	if s.MaxNew > 0 {
+		return s.MaxNew
+	}
+	return MaxNew
 }
 
 // A Family reads checkpoints of one architecture.
@@ -130,7 +150,7 @@ func refuse(stage, format string, args ...any) error {
 	return &RefusedError{Stage: stage, Err: fmt.Errorf(format, args...)}
 }
 
-// MaxNew is the number of tokens an answer may have, as the experiment sets it for every family.
+// MaxNew is the number of tokens an answer may have unless told otherwise, as the published experiment has it for every family.
 const MaxNew = 20
 
 var registry = map[string]Family{}

@@ -528,6 +528,7 @@ func (f qwen25VL) Load(src Source) (Model, error) {
 	if m.decoding, generation, err = readGeneration(src.Checkpoint, config.Text.EOS, path); err != nil {
 		return nil, err
 	}
+	m.decoding.MaxNew = src.maxNew()
 	if generation != "" {
 		m.files = append(m.files, File{"generation config", generation})
 	}
@@ -557,20 +558,20 @@ func (f qwen25VL) Load(src Source) (Model, error) {
 	if m.unused, err = nn.Bind(net, set, src.Checkpoint, qwen25Names); err != nil {
 		return nil, err
 	}
-	m.build(net)
+	m.build(net, src.rounding(nn.ToBF16))
 	m.weights = usedWeights(m.graphs, set)
 	return m, nil
 }
 
-func (m *qwen25Model) build(net *qwen25Net) {
+func (m *qwen25Model) build(net *qwen25Net, round nn.Rounding) {
 	t, v := &m.config.Text, &m.config.Vision
-	tower := nn.NewGraph("vision", nn.ToBF16)
+	tower := nn.NewGraph("vision", round)
 	net.Vision.vision(tower, v)
-	text := nn.NewGraph("text", nn.ToBF16)
+	text := nn.NewGraph("text", round)
 	net.Text.text(text, nn.TextShape{
 		Blocks: t.Blocks, Width: t.HiddenSize, Heads: t.Heads, KVHeads: t.KVHeads, HeadDim: t.HiddenSize / t.Heads,
 	})
-	head := nn.NewGraph("head", nn.ToBF16)
+	head := nn.NewGraph("head", round)
 	out := net.Head
 	if out == nil {
 		out = &nn.Linear{In: t.HiddenSize, Out: t.Vocab, Weight: net.Text.Embed.Tensor}

@@ -19,7 +19,6 @@ func captureCommand(s Streams) *cobra.Command {
 		src             extract.Source
 		image, question string
 		out, weights    string
-		tokens          int
 		asJSON          bool
 	)
 	cmd := &cobra.Command{
@@ -41,7 +40,7 @@ func captureCommand(s Streams) *cobra.Command {
 			if err != nil {
 				return usageError{fmt.Errorf("capture: %w", err)}
 			}
-			c, err := captureOne(cmd.Context(), program, bytes, question, weights, tokens)
+			c, err := captureOne(cmd.Context(), program, bytes, question, weights)
 			if err != nil {
 				return fmt.Errorf("capture: %w", err)
 			}
@@ -67,7 +66,8 @@ func captureCommand(s Streams) *cobra.Command {
 	fs.StringVar(&question, "question", "", "the question")
 	fs.StringVarP(&out, "output", "o", "", "write hidden_states, input_ids and generated_ids to this .npz")
 	fs.StringVar(&weights, "weights", "auto", "auto, streamed or resident")
-	fs.IntVar(&tokens, "max-new-tokens", 20, "longest answer")
+	fs.IntVar(&src.MaxNew, "max-new-tokens", 20, "longest answer, in tokens")
+	fs.BoolVar(&src.StoredWeights, "stored-weights", false, "leave weights as the files hold them, where the reference rounds them")
 	fs.BoolVar(&asJSON, "json", false, "print a machine-readable summary")
 	return cmd
 }
@@ -82,7 +82,7 @@ type captureSummary struct {
 	ImageTokens  int    `json:"image_tokens"`
 }
 
-func captureOne(ctx context.Context, program *extract.Program, image []byte, question, weights string, tokens int) (*extract.Capture, error) {
+func captureOne(ctx context.Context, program *extract.Program, image []byte, question, weights string) (*extract.Capture, error) {
 	mode, err := extract.ParseMode(weights)
 	if err != nil {
 		return nil, usageError{err}
