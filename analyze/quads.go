@@ -6,7 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 
-	"swaprun/mt"
+	"swaprun/internal/mt"
 )
 
 func init() {

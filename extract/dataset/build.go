@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"strings"
 
-	"swaprun/mt"
+	"swaprun/internal/mt"
 )
 
 // A Reader decides what happens to object names that are not there.

@@ -3,7 +3,7 @@ package dataset
 import (
 	"slices"
 
-	"swaprun/mt"
+	"swaprun/internal/mt"
 )
 
 // OtherImages gives every pair an image that is not its own, for the control of mismatched pictures: the distinct
