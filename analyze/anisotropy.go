@@ -207,23 +207,19 @@ func (v *Vectors) anisotropyAt(out []Estimate, members []int, b int, o Options) 
 			}
 		}
 		n := len(at)
-		real, random := borrow[float64](n*v.Width), borrow[float64](n*v.Width)
-		delta := make([]float32, v.Width)
-		rng := newShuffle(n, o.Seed^0x416e6973, uint64(a)) // "Anis"
-		for r, i := range at {
-			DeltaTo(delta, v.original(i, b), v.swapped(i, b))
-			for k, x := range delta {
-				real[r*v.Width+k] = float64(x)
-			}
-			DeltaTo(delta, v.original(i, b), v.swapped(at[rng[r]], b))
-			for k, x := range delta {
-				random[r*v.Width+k] = float64(x)
+		deltas := borrow[float64](n * v.Width)
+		row := make([]float32, v.Width)
+		fill := func(partner func(r int) int) {
+			for r, i := range at {
+				DeltaTo(row, v.original(i, b), v.swapped(at[partner(r)], b))
+				widen(deltas[r*v.Width:(r+1)*v.Width], row)
 			}
 		}
+		fill(func(r int) int { return r })
 		for k, name := range corrections {
 			e := &out[k*len(Axes)+a]
 			e.N = n
-			h := s.corrected(real, signs, name)
+			h := s.corrected(deltas, signs, name)
 			if len(h) < 2 {
 				continue
 			}
@@ -232,14 +228,20 @@ func (v *Vectors) anisotropyAt(out []Estimate, members []int, b int, o Options) 
 				return fmt.Errorf("block %d: %s: a delta is not finite", v.Blocks[b], axis)
 			}
 			hajek(e, h)
-			if floor := s.corrected(random, signs, name); len(floor) > 2 {
-				mean, sd := meanSD(floor)
+		}
+		if n > 1 {
+			next := newShuffle(n, o.Seed^0x416e6973, uint64(a)) // "Anis"
+			fill(func(r int) int { return next[r] })
+		}
+		for k, name := range corrections {
+			e := &out[k*len(Axes)+a]
+			if h := s.corrected(deltas, signs, name); len(h) > 2 && e.Value != nil {
+				mean, sd := meanSD(h)
 				se := 2 * sd / math.Sqrt(float64(n-1))
 				e.Null = &Null{Mean: mean, Low: mean - z95*se, High: mean + z95*se}
 			}
 		}
-		giveBack(real)
-		giveBack(random)
+		giveBack(deltas)
 	}
 	return nil
 }

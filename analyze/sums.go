@@ -103,7 +103,7 @@ type moments struct {
 func (s *sums) moments(subset Subset) *moments {
 	m := &moments{}
 	c := len(s.cells)
-	in := make([]bool, c)
+	in := make([]bool, c, 32)
 	for a, ca := range s.cells {
 		in[a] = ca.in(subset)
 	}
