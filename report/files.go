@@ -1,6 +1,7 @@
 package report
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -24,6 +25,7 @@ func init() {
 	renderers["delta-norm.csv"] = writeNorm
 	renderers["predictions.csv"] = writePredictions
 	renderers["summary.csv"] = writeSummary
+	renderers["result.json"] = writeResult
 }
 
 // opposites are the two categories of each axis, the canonical one first, in the order of every file.
@@ -191,6 +193,16 @@ func writeAlignment(w io.Writer, a Artefact, in []Material) error {
 		}, 1)})
 	}
 	return writeFields(w, fields)
+}
+
+// writeResult: the result as it is.
+func writeResult(w io.Writer, a Artefact, in []Material) error {
+	text, err := json.MarshalIndent(in[0].Result, "", " ")
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(append(text, '\n'))
+	return err
 }
 
 // predStats lists the keys and values of pred_stats_{s}.json, as JSON.

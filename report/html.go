@@ -214,10 +214,9 @@ type answerView struct {
 	Checkpoint        string
 	Original, Swapped answerCell
 	Numbers           []string
-	First             string
 }
 
-type answerCell struct{ Text, Class, Sign string }
+type answerCell struct{ Text, Class, Sign, Logits string }
 
 type checkpointView struct{ Name, Model, Scale string }
 

@@ -118,26 +118,25 @@ func markOf(code byte, checkpoint string) markView {
 
 func answerRow(o *Outcome, name string) *answerView {
 	cell := func(a Answer) answerCell {
+		c := answerCell{a.Text, "n", "✗", logits(a.First)}
 		switch {
 		case a.Failure != "":
-			return answerCell{"failed: " + a.Failure, "n", "✕"}
+			c.Text, c.Sign = "failed: "+a.Failure, "✕"
 		case a.Correct:
-			return answerCell{a.Text, "y", "✓"}
+			c.Class, c.Sign = "y", "✓"
 		case a.Text == "":
-			return answerCell{"(empty)", "n", "✗"}
+			c.Text = "(empty)"
 		}
-		return answerCell{a.Text, "n", "✗"}
+		return c
 	}
-	r := &answerView{Checkpoint: name, Original: cell(o.Original), Swapped: cell(o.Swapped)}
-	r.First = strings.Join(compactText(logits(o.Original.First), logits(o.Swapped.First)), " | ")
-	return r
+	return &answerView{Checkpoint: name, Original: cell(o.Original), Swapped: cell(o.Swapped)}
 }
 
 // logits lists first-token scores.
 func logits(l []Logit) string {
 	var parts []string
 	for i, t := range l {
-		if i == 4 {
+		if i == 3 {
 			break
 		}
 		parts = append(parts, fmt.Sprintf("%s %s", strings.TrimSpace(t.Token), signed(fmt.Sprintf("%.2f", t.Value))))

@@ -50,7 +50,7 @@ func (s *scene) png() ([]byte, error) {
 	}
 	gc.SetFont(face)
 	gc.SetDPI(64) // this package scales by size × DPI in 26.6 fixed point, so that 64 makes a size of 1 one pixel
-	p := painter{gc}
+	p := painter{gc, img}
 	for _, item := range s.items {
 		p.paint(item)
 	}
@@ -61,7 +61,7 @@ func (s *scene) png() ([]byte, error) {
 type canvas struct {
 	pix     []uint8
 	indexed []uint8
-	colour  []int32
+	buckets []bucket // all zero between figures
 }
 
 var sheets = sync.Pool{New: func() any { return new(canvas) }}
@@ -71,34 +71,49 @@ func (c *canvas) rgba(w, h int) *image.RGBA {
 	return &image.RGBA{Pix: c.pix, Stride: 4 * w, Rect: image.Rect(0, 0, w, h)}
 }
 
-// encode writes the image with a palette: a quarter of the bytes to filter and compress. Flat colours are exact; of the
-// blends along edges, the rarest take the nearest colour of the palette.
+// A bucket holds the colours that agree in their six leading bits.
+type bucket struct {
+	colour uint32 // the one most pixels have, if any has a majority
+	votes  int32
+	count  int32 // of pixels
+	place  int32 // in the palette
+}
+
+// encode writes the image with a palette: a quarter of the bytes to filter and compress. Each bucket of colours is one entry, its
+// most frequent colour, so that flat areas are exact; the rarest blends along edges take the nearest entry.
 func (c *canvas) encode(img *image.RGBA) ([]byte, error) {
 	size := len(img.Pix) / 4
-	c.indexed, c.colour = slices.Grow(c.indexed[:0], size)[:size], slices.Grow(c.colour[:0], size)[:size]
-	out := &image.Paletted{Pix: c.indexed, Stride: img.Stride / 4, Rect: img.Rect}
-	var colours []uint32 // distinct, in order of first appearance
-	var counts []int
-	seen := make(map[uint32]int32, 4096)
-	index := c.colour // into colours
-	last, lastIndex := uint32(1<<31), int32(0)
-	for i, o := 0, 0; i < len(img.Pix); i, o = i+4, o+1 {
-		c := uint32(img.Pix[i])<<16 | uint32(img.Pix[i+1])<<8 | uint32(img.Pix[i+2])
-		if c != last {
-			k, ok := seen[c]
-			if !ok {
-				k = int32(len(colours))
-				seen[c] = k
-				colours, counts = append(colours, c), append(counts, 0)
-			}
-			last, lastIndex = c, k
-		}
-		counts[lastIndex]++
-		index[o] = lastIndex
+	c.indexed = slices.Grow(c.indexed[:0], size)[:size]
+	if c.buckets == nil {
+		c.buckets = make([]bucket, 1<<18)
 	}
-	place := nearest(colours, counts, &out.Palette)
-	for o, k := range index {
-		out.Pix[o] = place[k]
+	var used []uint32
+	eachRun(img.Pix, func(_, n int, colour uint32) {
+		b := &c.buckets[sixBits(colour)]
+		if b.count == 0 {
+			used = append(used, sixBits(colour))
+		}
+		b.count += int32(n)
+		switch { // majority vote
+		case b.votes == 0:
+			b.colour, b.votes = colour, int32(n)
+		case b.colour == colour:
+			b.votes += int32(n)
+		default:
+			if b.votes -= int32(n); b.votes < 0 {
+				b.colour, b.votes = colour, -b.votes
+			}
+		}
+	})
+	out := &image.Paletted{Pix: c.indexed, Stride: img.Stride / 4, Rect: img.Rect, Palette: c.palette(used)}
+	eachRun(img.Pix, func(at, n int, colour uint32) {
+		p := uint8(c.buckets[sixBits(colour)].place)
+		for i := at; i < at+n; i++ {
+			c.indexed[i] = p
+		}
+	})
+	for _, k := range used {
+		c.buckets[k] = bucket{}
 	}
 	var buf bytes.Buffer
 	enc := png.Encoder{CompressionLevel: png.BestSpeed}
@@ -108,47 +123,66 @@ func (c *canvas) encode(img *image.RGBA) ([]byte, error) {
 	return buf.Bytes(), nil
 }
 
-// nearest fills the palette with the 256 most frequent colours and gives every colour its place there.
-func nearest(colours []uint32, counts []int, palette *color.Palette) []uint8 {
-	order := make([]int, len(colours))
-	for i := range order {
-		order[i] = i
+// eachRun calls f for every stretch of equal pixels.
+func eachRun(pix []uint8, f func(at, n int, colour uint32)) {
+	last, from := uint32(1<<31), 0
+	for i := 0; i < len(pix); i += 4 {
+		c := uint32(pix[i])<<16 | uint32(pix[i+1])<<8 | uint32(pix[i+2])
+		if c != last {
+			if i > 0 {
+				f(from, i/4-from, last)
+			}
+			last, from = c, i/4
+		}
 	}
-	slices.SortStableFunc(order, func(a, b int) int { return counts[b] - counts[a] })
+	if len(pix) > 0 {
+		f(from, len(pix)/4-from, last)
+	}
+}
+
+func sixBits(c uint32) uint32 { return c>>6&0x3f000 | c>>4&0xfc0 | c>>2&0x3f }
+
+// palette takes the 256 fullest buckets and gives every used one its place among them.
+func (c *canvas) palette(used []uint32) color.Palette {
+	order := slices.Clone(used)
+	slices.SortStableFunc(order, func(a, b uint32) int { return int(c.buckets[b].count - c.buckets[a].count) })
 	kept := order[:min(256, len(order))]
-	for _, k := range kept {
-		c := colours[k]
-		*palette = append(*palette, color.RGBA{uint8(c >> 16), uint8(c >> 8), uint8(c), 255})
-	}
-	place := make([]uint8, len(colours))
+	var palette color.Palette
 	for p, k := range kept {
-		place[k] = uint8(p)
+		b := &c.buckets[k]
+		b.place = int32(p)
+		palette = append(palette, color.RGBA{uint8(b.colour >> 16), uint8(b.colour >> 8), uint8(b.colour), 255})
 	}
-	// Rare blends that differ in the last three bits only share their neighbour.
-	bucket := make(map[uint32]uint8, 1024)
+	var red, green, blue [256]int32
+	for p, k := range kept {
+		o := c.buckets[k].colour
+		red[p], green[p], blue[p] = int32(o>>16), int32(o>>8&255), int32(o&255)
+	}
+	// Rare blends that agree in four bits share their neighbour.
+	var near [1 << 12]int32
 	for _, k := range order[len(kept):] {
-		c := colours[k]
-		key := c & 0xf8f8f8
-		p, ok := bucket[key]
-		if !ok {
-			best := 1 << 30
-			r, g, b := int(c>>16), int(c>>8&255), int(c&255)
-			for q, j := range kept {
-				o := colours[j]
-				dr, dg, db := r-int(o>>16), g-int(o>>8&255), b-int(o&255)
+		b := &c.buckets[k]
+		coarse := b.colour>>12&0xf00 | b.colour>>8&0xf0 | b.colour>>4&0xf
+		if near[coarse] == 0 {
+			best := int32(1 << 30)
+			r, g, bl := int32(b.colour>>16), int32(b.colour>>8&255), int32(b.colour&255)
+			for p := range kept {
+				dr, dg, db := r-red[p], g-green[p], bl-blue[p]
 				if d := dr*dr + dg*dg + db*db; d < best {
-					best, p = d, uint8(q)
+					best, near[coarse] = d, int32(p)+1
 				}
 			}
-			bucket[key] = p
 		}
-		place[k] = p
+		b.place = near[coarse] - 1
 	}
-	return place
+	return palette
 }
 
 // A painter walks a scene's shapes.
-type painter struct{ gc *drawing.RasterGraphicContext }
+type painter struct {
+	gc  *drawing.RasterGraphicContext
+	img *image.RGBA
+}
 
 func (s style) fillColor() (drawing.Color, bool) {
 	hex := s.fillRGB
@@ -225,13 +259,90 @@ func (p painter) paint(item any) {
 		p.path([]xy{{v.x, v.y}, {v.x + v.w, v.y}, {v.x + v.w, v.y + v.h}, {v.x, v.y + v.h}}, true)
 		p.finish(v.style)
 	case dots:
-		for _, q := range v.pts {
-			if !math.IsNaN(q.x) && !math.IsNaN(q.y) {
-				p.mark(v, q)
-			}
-		}
+		p.dots(v)
 	case label:
 		p.label(v)
+	}
+}
+
+// phases is the number of positions within a pixel that markers are drawn at, in each direction.
+const phases = 4
+
+// dots paints equal markers. A few are drawn one by one; many are stamped from masks, one for each phase, drawn once: figures
+// with thousands of points cost little more than those with a hundred. Filled discs only: they are what there are thousands of.
+func (p painter) dots(d dots) {
+	if d.kind != disc || len(d.pts) < 2*phases*phases {
+		for _, q := range d.pts {
+			if !math.IsNaN(q.x) && !math.IsNaN(q.y) {
+				p.mark(d, q)
+			}
+		}
+		return
+	}
+	c, _ := d.fillColor()
+	r := d.r * density
+	reach := int(math.Ceil(r)) + 1
+	side := 2*reach + 1
+	masks := discMasks(r, reach, side)
+	for _, q := range d.pts {
+		if math.IsNaN(q.x) || math.IsNaN(q.y) {
+			continue
+		}
+		fx, fy := math.Floor(q.x*density*phases), math.Floor(q.y*density*phases)
+		x, y := int(math.Floor(fx/phases)), int(math.Floor(fy/phases))
+		px, py := int(fx)-x*phases, int(fy)-y*phases
+		p.stamp(masks[py*phases+px], x-reach, y-reach, side, c)
+	}
+}
+
+// madeMasks keeps the masks of the few radii in use.
+var madeMasks sync.Map // float64 → *[phases * phases][]uint8
+
+func discMasks(r float64, reach, side int) *[phases * phases][]uint8 {
+	if m, ok := madeMasks.Load(r); ok {
+		return m.(*[phases * phases][]uint8)
+	}
+	var m [phases * phases][]uint8
+	for i := range m {
+		m[i] = discMask(float64(reach)+(float64(i%phases)+.5)/phases, float64(reach)+(float64(i/phases)+.5)/phases, r, side)
+	}
+	madeMasks.Store(r, &m)
+	return &m
+}
+
+// discMask is the coverage of a disc, 0 to 255, from 8 × 8 samples a pixel.
+func discMask(cx, cy, r float64, side int) []uint8 {
+	const n = 8
+	mask := make([]uint8, side*side)
+	for y := range side {
+		for x := range side {
+			inside := 0
+			for s := range n * n {
+				dx, dy := float64(x)+(float64(s%n)+.5)/n-cx, float64(y)+(float64(s/n)+.5)/n-cy
+				if dx*dx+dy*dy <= r*r {
+					inside++
+				}
+			}
+			mask[y*side+x] = uint8(inside * 255 / (n * n))
+		}
+	}
+	return mask
+}
+
+// stamp blends a colour through a mask whose corner lies at x0, y0.
+func (p painter) stamp(mask []uint8, x0, y0, side int, c drawing.Color) {
+	for y := max(0, -y0); y < side && y0+y < p.img.Rect.Dy(); y++ {
+		for x := max(0, -x0); x < side && x0+x < p.img.Rect.Dx(); x++ {
+			a := uint32(mask[y*side+x]) * uint32(c.A)
+			if a == 0 {
+				continue
+			}
+			at := p.img.Pix[(y0+y)*p.img.Stride+4*(x0+x):]
+			blend := func(old, new uint8) uint8 {
+				return uint8((uint32(old)*(255*255-a) + uint32(new)*a + 255*255/2) / (255 * 255))
+			}
+			at[0], at[1], at[2] = blend(at[0], c.R), blend(at[1], c.G), blend(at[2], c.B)
+		}
 	}
 }
 

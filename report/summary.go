@@ -179,7 +179,30 @@ func (w *modelWriter) words(coh, ei, acc []Entry, last int) modelAnswer {
 			say(verdict, text+".")
 		}
 	}
+	if verdict, text := w.sceneOrHeight(last); verdict != "" {
+		say(verdict, text)
+	}
 	return answer
+}
+
+// sceneOrHeight reads the sharpest test there is: whether a scene's own vertical and distance deltas still point the same
+// way where the farther object is lower. A height shortcut makes the alignment positive on both kinds of scene, a model whose
+// axes are correlated but follow the scene makes it positive and negative, one with orthogonal axes near zero.
+func (w *modelWriter) sceneOrHeight(last int) (verdict, text string) {
+	r := w.page.entries(w.m, MetricAlignment, analyze.AllPairs)[last].Result
+	with, against := at(r, "per-sample-consistent", w.v.Focus), at(r, "per-sample-counter", w.v.Focus)
+	if with.Value == nil || against.Value == nil || against.Low == nil || against.High == nil {
+		return "", ""
+	}
+	verdict = "Counter scenes leave open whether the entanglement follows height:"
+	switch {
+	case val(against.Low) > 0 && *with.Value > 0:
+		verdict = "The entanglement follows height, even where height misleads:"
+	case val(against.High) < 0 && *with.Value > 0:
+		verdict = "The alignment turns round with the scene:"
+	}
+	return verdict, fmt.Sprintf("a scene's own vertical and distance deltas align by %s on consistent scenes (n %d) and by %s on counter scenes (n %d). A height shortcut makes both positive, axes kept apart make both about 0, correlated axes that follow the scene make the second negative.",
+		interval(*with.Value, val(with.Low), val(with.High)), with.N, interval(*against.Value, val(against.Low), val(against.High)), against.N)
 }
 
 // degree puts an entanglement into words. The page states these limits.

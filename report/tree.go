@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"swaprun/analyze"
@@ -50,6 +51,18 @@ type Spec struct {
 	Quads   bool     // quads were captured: FromQuads has something to give
 	Layouts []Layout // nil = Combined
 	Figures bool     // false: files only
+}
+
+// Representative are the five blocks the seed stored of a model with n: early, early-mid, middle, late-mid, late.
+func Representative(n int) []int {
+	var out []int
+	for _, share := range []float64{.2, .4, .6, .8} {
+		out = append(out, int(math.RoundToEven(share*float64(n))))
+	}
+	out = append(out, n-1)
+	slices.Sort(out)
+	out = slices.Compact(out)
+	return slices.DeleteFunc(out, func(b int) bool { return b < 0 || b >= n })
 }
 
 // Tag is the suffix of a subset's files in the released trees.
@@ -249,6 +262,29 @@ func (t *tree) scaleFiles(scale ScaleMark) {
 		}
 	}
 	t.vectorFiles(scale)
+	t.resultFiles(scale)
+}
+
+// resultFiles adds every result as it is, with its units, counts, intervals and nulls, which the scripts' files have no room for.
+// Clouds are left out: they are pictures of the vectors, many times their size as text.
+func (t *tree) resultFiles(scale ScaleMark) {
+	for _, metric := range t.spec.Metrics {
+		m, ok := analyze.Lookup(metric)
+		if !ok || m.Shape == analyze.ShapeClouds || m.Quads && !t.spec.Quads {
+			continue
+		}
+		for _, subset := range t.spec.Subsets {
+			if !t.applies(metric, subset) {
+				continue
+			}
+			t.add(Artefact{Recipe: t.recipe("result.json", subset, -1, scale), Inputs: []Input{result(scale, subset, metric)}}, t.spec.Layouts, func(l Layout) []string {
+				if l != Combined {
+					return nil
+				}
+				return []string{fmt.Sprintf("%s/json/results/%s_%s_%s.json", t.root(l, scale.Name), metric, scale.Name, Tag(subset))}
+			})
+		}
+	}
 }
 
 func (t *tree) vectorFiles(scale ScaleMark) {

@@ -72,14 +72,14 @@ for (const box of $$("[data-turn]")) {
   const d = data.turn[box.dataset.turn];
   if (!d) continue;
   const svg = document.createElementNS(ns, "svg");
-  svg.setAttribute("viewBox", "-150 -135 300 270"); svg.setAttribute("class", "turn"); svg.setAttribute("role", "img"); svg.setAttribute("aria-label", d.name + ": deltas along three principal components; drag or use the arrow keys to turn"); svg.tabIndex = 0;
+  svg.setAttribute("viewBox", "-165 -150 330 300"); svg.setAttribute("class", "turn"); svg.setAttribute("role", "img"); svg.setAttribute("aria-label", d.name + ": deltas along three principal components; drag or use the arrow keys to turn"); svg.tabIndex = 0;
   const make = (cls, w, o) => { const p = document.createElementNS(ns, "path"); p.setAttribute("class", cls); p.setAttribute("stroke-width", w); p.setAttribute("fill", "none"); if (o) p.setAttribute("opacity", o); svg.append(p); return p; };
   const cage = make("k-grid", 1), sets = d.sets.map(s => [s, make("k-" + s.tone + " c", 5, .65)]);
   const labels = d.axes.map(a => { const t = document.createElementNS(ns, "text"); t.setAttribute("class", "f-soft t m"); t.textContent = a; svg.append(t); return t; });
   let az = -.9, el = .4;
   const draw = () => {
     const ca = Math.cos(az), sa = Math.sin(az), ce = Math.cos(el), se = Math.sin(el);
-    const p = (x, y, z) => { const u = x * ca - y * sa, w = x * sa + y * ca; return [(u * 78).toFixed(1), ((w * se - z * ce) * 78).toFixed(1)]; };
+    const p = (x, y, z) => { const u = x * ca - y * sa, w = x * sa + y * ca; return [(u * 92).toFixed(1), ((w * se - z * ce) * 88).toFixed(1)]; };
     let c = "";
     for (const a of [-1, 1]) for (const b of [-1, 1]) c += `M${p(-1, a, b)}L${p(1, a, b)}M${p(a, -1, b)}L${p(a, 1, b)}M${p(a, b, -1)}L${p(a, b, 1)}`;
     cage.setAttribute("d", c);

@@ -1,0 +1,186 @@
+package report
+
+import (
+	"bytes"
+	"image/png"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"swaprun/analyze"
+)
+
+func TestNiceSpan(t *testing.T) {
+	for _, c := range []struct {
+		lo, hi float64
+		within *[2]float64
+		ticks  []float64
+	}{
+		{0, 1, nil, []float64{0, .2, .4, .6, .8, 1}},
+		{-.01, .77, nil, []float64{0, .2, .4, .6, .8}},
+		{-.18, .77, nil, []float64{-.2, 0, .2, .4, .6, .8}},
+		{-.18, .67, nil, []float64{-.2, 0, .2, .4, .6}},
+		{0, 1.04, &[2]float64{-1, 1}, []float64{0, .25, .5, .75, 1}},
+		{3, 3, nil, []float64{2.4, 2.6, 2.8, 3, 3.2, 3.4}},
+		{math.NaN(), 1, nil, []float64{0, .2, .4, .6, .8, 1}},
+		{1e-7, 5e-7, nil, []float64{1e-7, 2e-7, 3e-7, 4e-7, 5e-7}},
+	} {
+		s := niceSpan(c.lo, c.hi, 5, c.within)
+		got := make([]float64, len(s.ticks))
+		for i, v := range s.ticks {
+			got[i] = math.Round(v*1e10) / 1e10
+			if v < s.lo-1e-12 || v > s.hi+1e-12 {
+				t.Errorf("%v–%v: tick %v outside %v–%v", c.lo, c.hi, v, s.lo, s.hi)
+			}
+		}
+		if c.within == nil && !math.IsNaN(c.lo) && (s.lo > c.lo || s.hi < c.hi) {
+			t.Errorf("%v–%v: limits %v–%v do not hold the data", c.lo, c.hi, s.lo, s.hi)
+		}
+		if !slices.Equal(got, c.ticks) {
+			t.Errorf("%v–%v: ticks %v, expected %v", c.lo, c.hi, got, c.ticks)
+		}
+	}
+}
+
+// Blocks are whole numbers, and the labels are theirs.
+func TestBlockTicks(t *testing.T) {
+	for _, c := range []struct {
+		lo, hi, most int
+		want         []int
+	}{
+		{0, 5, 10, []int{0, 1, 2, 3, 4, 5}},
+		{0, 8, 5, []int{0, 2, 4, 6, 8}},
+		{0, 35, 10, []int{0, 4, 8, 12, 16, 20, 24, 28, 32}},
+		{7, 7, 10, []int{7}},
+		{20, 24, 3, []int{20, 22, 24}},
+	} {
+		if got := blockTicks(c.lo, c.hi, c.most); !slices.Equal(got, c.want) {
+			t.Errorf("blocks %d–%d, at most %d: %v, expected %v", c.lo, c.hi, c.most, got, c.want)
+		}
+	}
+}
+
+func TestNumbersInWords(t *testing.T) {
+	for v, want := range map[float64]string{0: "0.000", -.0421: "−0.042", .5: "0.500", 12.345: "12.35", -1234.5: "−1234", 1.5e-5: "1.5e-05", math.NaN(): "–", -.00001: "−1.0e-05"} {
+		if got := short(v); got != want && !(math.IsNaN(v) && got == "–") {
+			t.Errorf("short(%v) = %q, expected %q", v, got, want)
+		}
+	}
+	if got := interval(-.5, -.61, .02); got != "−0.500 [−0.610, 0.020]" {
+		t.Error(got)
+	}
+	if got := percentInterval(.933, .874, .966); got != "93.3 % [87.4, 96.6]" {
+		t.Error(got)
+	}
+	if got := samples(2_000_163); got != "2,000,163" {
+		t.Error(got)
+	}
+	if got := Representative(32); !slices.Equal(got, []int{6, 13, 19, 26, 31}) {
+		t.Errorf("representative blocks of 32: %v", got)
+	}
+	if got := Representative(28); !slices.Equal(got, []int{6, 11, 17, 22, 27}) {
+		t.Errorf("representative blocks of 28: %v", got)
+	}
+	if got := Representative(36); !slices.Equal(got, []int{7, 14, 22, 29, 35}) {
+		t.Errorf("representative blocks of 36: %v", got)
+	}
+	if got := Representative(1); !slices.Equal(got, []int{0}) {
+		t.Errorf("representative blocks of 1: %v", got)
+	}
+}
+
+func TestDegree(t *testing.T) {
+	e := func(v, lo, hi float64) analyze.Estimate { return analyze.Estimate{Value: &v, Low: &lo, High: &hi} }
+	for want, e := range map[string]analyze.Estimate{
+		"not distinguishable from independent": e(.2, -.1, .4), "hardly entangled": e(.05, .01, .09), "weakly entangled": e(.2, .1, .3),
+		"clearly entangled": e(.45, .4, .5), "strongly entangled": e(.7, .6, .8), "clearly entangled, in opposition": e(-.4, -.5, -.3),
+	} {
+		if got := degree(e); got != want {
+			t.Errorf("%v: %q, expected %q", *e.Value, got, want)
+		}
+	}
+}
+
+// Thinning keeps whole pairs, does not fall in step with their order, and is the same every time.
+func TestThin(t *testing.T) {
+	var points []analyze.Mark
+	for i := range 1000 {
+		for _, swapped := range []bool{false, true} {
+			points = append(points, analyze.Mark{Pair: i, Swapped: swapped, Category: opposites[i%3][i/3%2]})
+		}
+	}
+	got := thin(points, 300)
+	if len(got) < 290 || len(got) > 300 {
+		t.Errorf("%d points, expected about 300", len(got))
+	}
+	count := map[string]int{}
+	seen := map[int]int{}
+	for _, m := range got {
+		count[m.Category]++
+		seen[m.Pair]++
+	}
+	for c, n := range count {
+		if n < 20 || n > 90 {
+			t.Errorf("%s: %d points", c, n)
+		}
+	}
+	for p, n := range seen {
+		if n != 2 {
+			t.Errorf("pair %d: %d of 2 points", p, n)
+		}
+	}
+	if d := cmp.Diff(got, thin(points, 300)); d != "" {
+		t.Error(d)
+	}
+	if n := len(thin(points[:10], 300)); n != 10 {
+		t.Errorf("%d of 10 points", n)
+	}
+}
+
+// One drawing, two forms: text is text in the SVG, and every colour of the PNG's flat areas is the palette's.
+func TestBothForms(t *testing.T) {
+	s := &scene{w: 100, h: 60, title: "a <b>", desc: `"quoted"`}
+	s.add(rect{style{fill: "left"}, 10, 10, 30, 30}, label{text: "x & y", x: 50, y: 20, size: 12, tone: toneInk}, hit{x: 1, y: 2, w: 3, h: 4, tip: "<tip>"})
+	svg := s.svg("id")
+	for _, want := range []string{`<title id="id-t">a &lt;b&gt;</title>`, "x &amp; y", "<title>&lt;tip&gt;</title>", `class="f-left"`, `role="img"`} {
+		if !strings.Contains(svg, want) {
+			t.Errorf("no %s in %s", want, svg)
+		}
+	}
+	b, err := s.png()
+	if err != nil {
+		t.Fatal(err)
+	}
+	img, err := png.Decode(bytes.NewReader(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r, g, bl, _ := img.At(44, 44).RGBA(); r>>8 != 0xd5 || g>>8 != 0x5e || bl>>8 != 0 {
+		t.Errorf("the square is %02x%02x%02x, expected d55e00", r>>8, g>>8, bl>>8)
+	}
+}
+
+func BenchmarkFigures(b *testing.B) {
+	bundle := syntheticBundle(1200, 12)
+	spec := specOf(bundle.Models[0])
+	for _, draw := range []string{"curve.png", "heatmap.png", "pca.png", "pca3d.png", "scales.png"} {
+		for _, a := range Tree(spec) {
+			if a.Recipe.Draw == draw && (a.Recipe.Block == 8 || a.Recipe.Block < 0) {
+				in := material(bundle, a, bundle.Models[0].Name)
+				b.Run(draw, func(b *testing.B) {
+					var out bytes.Buffer
+					for b.Loop() {
+						out.Reset()
+						if err := a.Render(&out, in); err != nil {
+							b.Fatal(err)
+						}
+					}
+				})
+				break
+			}
+		}
+	}
+}
