@@ -305,10 +305,6 @@ func (c *checker) blobIndex() {
 // lists notes which blobs later steps need the bytes of. Damage in entries is left for entries to report.
 func (c *checker) lists() {
 	c.keep = map[Digest][]byte{}
-	root, ok := c.roots["entries"]
-	if !ok || root.page == 0 && root.inline == nil {
-		return
-	}
 	quiet := &checker{ctx: c.ctx, report: &Report{}, pager: c.pager, used: make([]bool, c.pages), roots: c.roots}
 	quiet.each("entries", func(_ uint64, x cell) error {
 		if len(x.value) > 1 && EntryType(x.value[1]) == GCEntry {

@@ -11,7 +11,8 @@ import (
 )
 
 // Magic numbers of file systems whose files live on another host (statfs(2), linux/magic.h; Lustre, GPFS and BeeGFS
-// from their own sources).
+// from their own sources). 9p is not among them: it is how sandboxes and virtual machines see a disk of their own
+// host, and where it cannot map files, opening fails by itself.
 var networkMagic = map[uint32]string{
 	0x6969:     "NFS",
 	0x0BD00BD0: "Lustre",
@@ -27,7 +28,6 @@ var networkMagic = map[uint32]string{
 	0x6B414653: "AFS",
 	0x73757245: "Coda",
 	0xAAD7AAEA: "PanFS",
-	0x01021997: "9p",
 }
 
 const fuseMagic = 0x65735546

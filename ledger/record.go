@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"slices"
@@ -115,9 +116,7 @@ func (l *Ledger) haveAll(list []Digest) bool {
 // RecordRun stores what a run did: which actions it reused, how many it executed. A run that reused the same
 // actions as an earlier one costs a few hundred bytes.
 func (l *Ledger) RecordRun(run Run, hits []ActionID) error {
-	ids := slices.Clone(hits)
-	slices.SortFunc(ids, compareHash)
-	ids = slices.Compact(ids)
+	ids := slices.Compact(inIndexOrder(hits))
 	list := make([]byte, 0, len(ids)*32)
 	for _, id := range ids {
 		list = append(list, id[:]...)
@@ -135,7 +134,7 @@ func (l *Ledger) RecordRun(run Run, hits []ActionID) error {
 	})
 }
 
-func compareHash[T ~[32]byte](a, b T) int { return slices.Compare(a[:], b[:]) }
+func compareHash[T ~[32]byte](a, b T) int { return bytes.Compare(a[:], b[:]) }
 
 // A writer is the one write transaction, with the log it extends.
 type writer struct {
