@@ -3,15 +3,19 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"swaprun/extract/ort"
+	"swaprun/ledger/npy"
 )
 
 func TestMain(m *testing.M) {
@@ -33,10 +37,11 @@ func TestScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("SWAPRUN_ONNXRUNTIME", library)
 			env.Setenv("EXPERIMENTS", experiments)
+			env.Setenv("FAMILIES", filepath.Join(experiments, "../extract/family/testdata"))
 			env.Setenv("HF_HOME", filepath.Join(env.WorkDir, "no-hub"))
 			return os.Symlink(filepath.Join(experiments, "demo"), filepath.Join(env.WorkDir, "demo"))
 		},
-		Cmds:          map[string]func(ts *testscript.TestScript, neg bool, args []string){"json": jsonCommand, "poke": pokeCommand},
+		Cmds:          map[string]func(ts *testscript.TestScript, neg bool, args []string){"json": jsonCommand, "poke": pokeCommand, "crash": crashCommand, "npz": npzCommand},
 		UpdateScripts: os.Getenv("UPDATE") != "",
 	})
 }
@@ -131,4 +136,68 @@ func pokeCommand(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	copy(b[at:], patch)
 	ts.Check(os.WriteFile(path, b, 0o666))
+}
+
+// crashCommand starts a command again and again and kills it after a random time: crash TIMES MILLISECONDS COMMAND ….
+// A command that is done before its time is not started again.
+func crashCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 3 {
+		ts.Fatalf("usage: crash TIMES MILLISECONDS COMMAND …")
+	}
+	times, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	if n := os.Getenv("SWAPRUN_KILLS"); n != "" { // make kill asks for more
+		times, err = strconv.Atoi(n)
+		ts.Check(err)
+	}
+	most, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	var path string
+	for _, dir := range filepath.SplitList(ts.Getenv("PATH")) {
+		if p := filepath.Join(dir, args[2]); path == "" {
+			if _, err := os.Stat(p); err == nil {
+				path = p
+			}
+		}
+	}
+	kills := 0
+	for range times {
+		cmd := exec.Command(path, args[3:]...)
+		cmd.Dir = ts.MkAbs(".")
+		for _, name := range []string{"PATH", "HOME", "SWAPRUN_ONNXRUNTIME"} {
+			cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
+		}
+		ts.Check(cmd.Start())
+		done := make(chan error, 1)
+		go func() { done <- cmd.Wait() }()
+		select {
+		case err := <-done:
+			ts.Check(err)
+			ts.Logf("done after %d kills", kills)
+			return
+		case <-time.After(time.Duration(1+rand.IntN(most)) * time.Millisecond):
+			ts.Check(cmd.Process.Kill())
+			<-done
+			kills++
+		}
+	}
+	ts.Logf("%d kills", kills)
+}
+
+// npzCommand compares members of an .npz: npz FILE NAME=DTYPE[SHAPE] …, as in hidden_states=float32[4 64].
+func npzCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: npz FILE NAME=DTYPE[SHAPE] …")
+	}
+	r, err := npy.Open(ts.MkAbs(args[0]), npy.Limits{})
+	ts.Check(err)
+	defer r.Close()
+	for _, arg := range args[1:] {
+		name, want, _ := strings.Cut(arg, "=")
+		a, err := r.Array(name)
+		ts.Check(err)
+		if got := fmt.Sprintf("%s%v", a.DType, a.Shape); got != strings.ReplaceAll(want, ",", " ") {
+			ts.Fatalf("npz: %s is %s, want %s", name, got, want)
+		}
+	}
 }
