@@ -117,6 +117,17 @@ func BenchmarkAlignment(b *testing.B) {
 	perUnit(b, start, float64(len(v.Blocks)), "block")
 }
 
+// BenchmarkAlignmentDraws adds 10,000 draws of scenes, shuffles and signs.
+func BenchmarkAlignmentDraws(b *testing.B) {
+	single(b)
+	v := realSize(1, 4096, true)
+	start := cpuSeconds()
+	for b.Loop() {
+		run(b, v, "cross-alignment", AllPairs, Options{Draws: 10000, Seed: 42})
+	}
+	perUnit(b, start, float64(len(v.Blocks)), "block")
+}
+
 // BenchmarkPCA is the three fits of a block.
 func BenchmarkPCA(b *testing.B) {
 	single(b)
