@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -205,4 +206,50 @@ func TestNotALedger(t *testing.T) {
 	if _, err := Open(dir, Options{}); !errors.Is(err, ErrNotLedger) {
 		t.Errorf("folder: %v", err)
 	}
+}
+
+func TestConcurrentUse(t *testing.T) {
+	l := openTest(t, filepath.Join(t.TempDir(), "ledger.db"), Options{})
+	var wg sync.WaitGroup
+	for g := range 4 {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			for n := range 8 {
+				rec := testRecord(100*g + n)
+				if _, err := l.Record(rec); err != nil {
+					t.Error(err)
+				}
+				r, ok, err := l.Lookup(rec.Key.ID())
+				if err != nil || !ok {
+					t.Error(ok, err)
+					return
+				}
+				if _, err := l.Get(r.Outputs[0].Digest); err != nil {
+					t.Error(err)
+				}
+				l.Memo("m").Put([]byte{byte(g)}, []byte{byte(n)})
+				l.Memo("m").Get([]byte{byte(g)})
+				if _, _, _, err := l.Nearest(rec.Key); err != nil {
+					t.Error(err)
+				}
+				if err := l.View(func(v *View) error {
+					_, err := v.Get(r.Outputs[1].Digest)
+					return err
+				}); err != nil {
+					t.Error(err)
+				}
+			}
+		}()
+	}
+	wg.Add(1)
+	go func() {
+		defer wg.Done()
+		for range 3 {
+			if r, err := l.Check(context.Background()); err != nil || !r.OK() {
+				t.Error(r, err)
+			}
+		}
+	}()
+	wg.Wait()
 }
