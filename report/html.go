@@ -256,7 +256,7 @@ func tonesCSS() string {
 		fmt.Fprintf(&dark, "--%s:%s;", n, h.dark)
 		fmt.Fprintf(&classes, "svg .f-%[1]s{fill:var(--%[1]s)}svg .k-%[1]s{stroke:var(--%[1]s)}", n)
 	}
-	return ":root{" + light.String() + "}@media (prefers-color-scheme:dark){:root{" + dark.String() + "}}" + classes.String() + "\n"
+	return ":root{" + light.String() + "}@media screen and (prefers-color-scheme:dark){:root{" + dark.String() + "}}" + classes.String() + "\n"
 }
 
 // entries finds a model's results of a metric and subset, one per scale in declaration order; absent ones have a nil result.
@@ -355,7 +355,7 @@ func (p *page) focus(m *Model) int {
 	if slices.Contains(m.Layers, m.Focus) {
 		return m.Focus
 	}
-	// What the released rule recommends for the last scale that has a recommendation, else the block at 70 % of the depth.
+	// What the released rule recommends for the last scale that has a recommendation.
 	rec := p.entries(m, "recommended-block", analyze.AllPairs)
 	for i := len(rec) - 1; i >= 0; i-- {
 		if r := rec[i].Result; r != nil && r.Table != nil && len(r.Table.Rows) > 0 && len(r.Table.Rows[0].Cells) > 0 {
@@ -364,17 +364,8 @@ func (p *page) focus(m *Model) int {
 			}
 		}
 	}
-	want := .7 * float64(m.Blocks-1)
-	best := m.Layers[0]
-	for _, l := range m.Layers {
-		if abs(float64(l)-want) < abs(float64(best)-want) {
-			best = l
-		}
-	}
-	return best
+	return deepBlock(m.Layers, m.Blocks)
 }
-
-func abs(v float64) float64 { return max(v, -v) }
 
 // facts are the line under the title, and the warnings a reader must see first.
 func (p *page) facts() {

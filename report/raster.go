@@ -269,9 +269,9 @@ func (p painter) paint(item any) {
 const phases = 4
 
 // dots paints equal markers. A few are drawn one by one; many are stamped from masks, one for each phase, drawn once: figures
-// with thousands of points cost little more than those with a hundred. Filled discs only: they are what there are thousands of.
+// with thousands of points cost little more than those with a hundred. Discs and crosses only: they are what there are thousands of.
 func (p painter) dots(d dots) {
-	if d.kind != disc || len(d.pts) < 2*phases*phases {
+	if d.kind != disc && d.kind != cross || len(d.pts) < 2*phases*phases {
 		for _, q := range d.pts {
 			if !math.IsNaN(q.x) && !math.IsNaN(q.y) {
 				p.mark(d, q)
@@ -280,10 +280,13 @@ func (p painter) dots(d dots) {
 		return
 	}
 	c, _ := d.fillColor()
+	if d.kind == cross {
+		c = shade(hues[d.stroke].light, d.alpha)
+	}
 	r := d.r * density
 	reach := int(math.Ceil(r)) + 1
 	side := 2*reach + 1
-	masks := discMasks(r, reach, side)
+	masks := stampMasks(stampKey{d.kind, r, d.width * density}, reach, side)
 	for _, q := range d.pts {
 		if math.IsNaN(q.x) || math.IsNaN(q.y) {
 			continue
@@ -295,31 +298,45 @@ func (p painter) dots(d dots) {
 	}
 }
 
-// madeMasks keeps the masks of the few radii in use.
-var madeMasks sync.Map // float64 → *[phases * phases][]uint8
+// A stampKey is what a marker's masks depend on, in pixels.
+type stampKey struct {
+	kind     marker
+	r, width float64
+}
 
-func discMasks(r float64, reach, side int) *[phases * phases][]uint8 {
-	if m, ok := madeMasks.Load(r); ok {
+// holds tells whether a point relative to the marker's middle is in it.
+func (k stampKey) holds(dx, dy float64) bool {
+	if k.kind == disc {
+		return dx*dx+dy*dy <= k.r*k.r
+	}
+	dx, dy = math.Abs(dx), math.Abs(dy)
+	return max(dx, dy) <= k.r && math.Abs(dx-dy) <= k.width*math.Sqrt2/2
+}
+
+// madeMasks keeps the masks of the few markers in use.
+var madeMasks sync.Map // stampKey → *[phases * phases][]uint8
+
+func stampMasks(k stampKey, reach, side int) *[phases * phases][]uint8 {
+	if m, ok := madeMasks.Load(k); ok {
 		return m.(*[phases * phases][]uint8)
 	}
 	var m [phases * phases][]uint8
 	for i := range m {
-		m[i] = discMask(float64(reach)+(float64(i%phases)+.5)/phases, float64(reach)+(float64(i/phases)+.5)/phases, r, side)
+		m[i] = k.mask(float64(reach)+(float64(i%phases)+.5)/phases, float64(reach)+(float64(i/phases)+.5)/phases, side)
 	}
-	madeMasks.Store(r, &m)
+	madeMasks.Store(k, &m)
 	return &m
 }
 
-// discMask is the coverage of a disc, 0 to 255, from 8 × 8 samples a pixel.
-func discMask(cx, cy, r float64, side int) []uint8 {
+// mask is the coverage of a marker at cx, cy, 0 to 255, from 8 × 8 samples a pixel.
+func (k stampKey) mask(cx, cy float64, side int) []uint8 {
 	const n = 8
 	mask := make([]uint8, side*side)
 	for y := range side {
 		for x := range side {
 			inside := 0
 			for s := range n * n {
-				dx, dy := float64(x)+(float64(s%n)+.5)/n-cx, float64(y)+(float64(s/n)+.5)/n-cy
-				if dx*dx+dy*dy <= r*r {
+				if k.holds(float64(x)+(float64(s%n)+.5)/n-cx, float64(y)+(float64(s/n)+.5)/n-cy) {
 					inside++
 				}
 			}

@@ -47,7 +47,7 @@ type Spec struct {
 	Subsets []analyze.Subset
 	Metrics []string // computed for every scale and subset
 	Curves  []string // of these, further ones (not named above) that are curves: each gets line figures
-	Focus   int      // the block of figures that show one block for all scales
+	Focus   int      // the block of figures that show one block for all scales; ≤ 0: the one at 70 % of the depth
 	Quads   bool     // quads were captured: FromQuads has something to give
 	Layouts []Layout // nil = Combined
 	Figures bool     // false: files only
@@ -63,6 +63,17 @@ func Representative(n int) []int {
 	slices.Sort(out)
 	out = slices.Compact(out)
 	return slices.DeleteFunc(out, func(b int) bool { return b < 0 || b >= n })
+}
+
+// deepBlock is the analysed block nearest to 70 % of a model's depth, about where the paper's analyses lie.
+func deepBlock(layers []int, blocks int) int {
+	want, best := .7*float64(blocks-1), -1
+	for _, l := range layers {
+		if best < 0 || math.Abs(float64(l)-want) < math.Abs(float64(best)-want) {
+			best = l
+		}
+	}
+	return max(best, 0)
 }
 
 // Tag is the suffix of a subset's files in the released trees.
@@ -84,6 +95,9 @@ func Tree(spec Spec) []Artefact {
 	}
 	if spec.Title == "" {
 		spec.Title = spec.Model
+	}
+	if spec.Focus <= 0 || !slices.Contains(spec.Layers, spec.Focus) {
+		spec.Focus = deepBlock(spec.Layers, spec.Blocks)
 	}
 	t := &tree{spec: spec}
 	for _, scale := range spec.Scales {
