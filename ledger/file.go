@@ -129,7 +129,8 @@ func hashFile(ctx context.Context, f io.Reader, total int64, progress func(done,
 	full := make(chan read, 2)
 	stop := make(chan struct{})
 	defer close(stop)
-	free <- make([]byte, piece)
+	// Thousands of small files are checked after a run: each gets a buffer of its size, with room to see it grow.
+	free <- make([]byte, min(piece, total+1))
 	if total > piece {
 		free <- make([]byte, piece)
 	}
