@@ -1,6 +1,7 @@
 package family
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"path/filepath"
@@ -49,7 +50,8 @@ const (
 const visionEps = 1e-6
 
 type qwen25Config struct {
-	Text        qwen25TextConfig
+	Text        qwen2Config
+	Section     []int // frequencies a position axis takes
 	Vision      qwen25VisionConfig
 	Tied        bool
 	ImageToken  int64
@@ -57,22 +59,11 @@ type qwen25Config struct {
 	VisionStart int64
 }
 
-type qwen25TextConfig struct {
-	HiddenSize   int64   `json:"hidden_size"`
-	Blocks       int64   `json:"num_hidden_layers"`
-	Heads        int64   `json:"num_attention_heads"`
-	KVHeads      int64   `json:"num_key_value_heads"`
-	Intermediate int64   `json:"intermediate_size"`
-	Vocab        int64   `json:"vocab_size"`
-	RopeTheta    float64 `json:"rope_theta"`
-	Eps          float64 `json:"rms_norm_eps"`
-	Act          string  `json:"hidden_act"`
-	RopeScaling  struct {
+// qwen25Rope stands beside the keys of qwen2Config.
+type qwen25Rope struct {
+	RopeScaling struct {
 		Section []int `json:"mrope_section"`
 	} `json:"rope_scaling"`
-	Tied          *bool `json:"tie_word_embeddings"`
-	SlidingWindow *bool `json:"use_sliding_window"`
-	EOS           *ints `json:"eos_token_id"`
 }
 
 type qwen25VisionConfig struct {
@@ -108,17 +99,17 @@ func readQwen25Config(path string) (*qwen25Config, error) {
 		return nil, &ConfigError{Path: path, Key: "model_type", Reason: fmt.Sprintf("is %q, expected qwen2_5_vl", top.ModelType)}
 	}
 	c := &qwen25Config{Vision: top.Vision, ImageToken: top.ImageToken, VideoToken: top.VideoToken, VisionStart: top.VisionStart}
-	at := ""
+	at, read := "", func(into any) error { return readConfig(path, into) }
 	if top.Nested != nil {
-		at = "text_config"
-		if err := decodeConfig(path, at, *top.Nested, &c.Text); err != nil {
-			return nil, err
-		}
-	} else if err := readConfig(path, &c.Text); err != nil {
+		at, read = "text_config", func(into any) error { return decodeConfig(path, "text_config", *top.Nested, into) }
+	}
+	var rope qwen25Rope
+	if err := cmp.Or(read(&c.Text), read(&rope)); err != nil {
 		return nil, err
 	}
+	c.Section = rope.RopeScaling.Section
 	// Only the config that describes the text counts, and a missing key means untied.
-	c.Tied = c.Text.Tied != nil && *c.Text.Tied
+	c.Tied = c.Text.tied()
 	return c, c.check(path, at)
 }
 
@@ -128,13 +119,10 @@ func (c *qwen25Config) check(path, at string) error {
 		return &ConfigError{Path: path, Key: key, Reason: fmt.Sprintf(format, args...)}
 	}
 	in := func(key string) string { return dotted(at, key) }
+	if err := t.check(path, at); err != nil {
+		return err
+	}
 	if err := checkLimits(path,
-		limit{in("hidden_size"), t.HiddenSize, 8, 1 << 16},
-		limit{in("num_hidden_layers"), t.Blocks, 1, 1024},
-		limit{in("num_attention_heads"), t.Heads, 1, 1024},
-		limit{in("num_key_value_heads"), t.KVHeads, 1, t.Heads},
-		limit{in("intermediate_size"), t.Intermediate, 1, 1 << 20},
-		limit{in("vocab_size"), t.Vocab, 1, 1 << 22},
 		limit{"vision_config.depth", v.Depth, 1, 1024},
 		limit{"vision_config.hidden_size", v.HiddenSize, 8, 1 << 16},
 		limit{"vision_config.num_heads", v.Heads, 1, 1024},
@@ -147,20 +135,8 @@ func (c *qwen25Config) check(path, at string) error {
 		return err
 	}
 	switch {
-	case t.HiddenSize%t.Heads != 0 || t.HiddenSize/t.Heads%8 != 0:
-		return wrong(in("num_attention_heads"), "%d heads in a width of %d: a head must be a multiple of 8 wide", t.Heads, t.HiddenSize)
-	case t.Heads%t.KVHeads != 0:
-		return wrong(in("num_key_value_heads"), "%d does not divide the %d heads", t.KVHeads, t.Heads)
-	case t.Act != "silu":
-		return wrong(in("hidden_act"), "is %q, expected silu", t.Act)
 	case v.Act != "silu":
 		return wrong("vision_config.hidden_act", "is %q, expected silu", v.Act)
-	case t.SlidingWindow != nil && *t.SlidingWindow:
-		return wrong(in("use_sliding_window"), "is true: sliding-window attention is not supported")
-	case t.RopeTheta <= 1:
-		return wrong(in("rope_theta"), "is %g, expected more than 1", t.RopeTheta)
-	case t.Eps <= 0:
-		return wrong(in("rms_norm_eps"), "is %g, expected more than 0", t.Eps)
 	case v.HiddenSize%v.Heads != 0 || v.HiddenSize/v.Heads%4 != 0:
 		return wrong("vision_config.num_heads", "%d heads in a width of %d: a head must be a multiple of 4 wide", v.Heads, v.HiddenSize)
 	case v.Out != t.HiddenSize:
@@ -173,7 +149,7 @@ func (c *qwen25Config) check(path, at string) error {
 	if chans == nil || *chans != 3 {
 		return wrong("vision_config.in_chans", "missing or not 3")
 	}
-	section := t.RopeScaling.Section
+	section := c.Section
 	if len(section) != 3 || slices.Min(section) < 0 || int64(section[0]+section[1]+section[2]) != t.HiddenSize/t.Heads/2 {
 		return wrong(in("rope_scaling.mrope_section"), "is %v, expected three lengths that add up to half a head, %d", section, t.HiddenSize/t.Heads/2)
 	}
@@ -323,22 +299,6 @@ type qwen25Net struct {
 	Head   *nn.Linear  `weight:"lm_head"` // nil when the embedding table is the head
 }
 
-type qwen2Text struct {
-	Embed  nn.Param     `weight:"embed_tokens.weight"`
-	Blocks []qwen2Block `weight:"layers"`
-	Norm   nn.RMSNorm   `weight:"norm"`
-}
-
-type qwen2Block struct {
-	AttnNorm nn.RMSNorm  `weight:"input_layernorm"`
-	Q        nn.Linear   `weight:"self_attn.q_proj"`
-	K        nn.Linear   `weight:"self_attn.k_proj"`
-	V        nn.Linear   `weight:"self_attn.v_proj"`
-	O        nn.Linear   `weight:"self_attn.o_proj"`
-	MLPNorm  nn.RMSNorm  `weight:"post_attention_layernorm"`
-	MLP      nn.GatedMLP `weight:"mlp"`
-}
-
 type qwen25Tower struct {
 	Patch  nn.Linear           `weight:"patch_embed.proj"`
 	Blocks []qwen25VisionBlock `weight:"blocks"`
@@ -373,22 +333,7 @@ func qwen25Names(name string) []string {
 
 func newQwen25Net(c *qwen25Config) *qwen25Net {
 	t, v := &c.Text, &c.Vision
-	kv := t.HiddenSize / t.Heads * t.KVHeads
-	eps := float32(t.Eps)
-	net := &qwen25Net{}
-	net.Text.Embed.Shape = []int64{t.Vocab, t.HiddenSize}
-	net.Text.Norm = nn.RMSNorm{Dim: t.HiddenSize, Eps: eps}
-	for range t.Blocks {
-		net.Text.Blocks = append(net.Text.Blocks, qwen2Block{
-			AttnNorm: nn.RMSNorm{Dim: t.HiddenSize, Eps: eps},
-			Q:        nn.Linear{In: t.HiddenSize, Out: t.HiddenSize, Biased: true},
-			K:        nn.Linear{In: t.HiddenSize, Out: kv, Biased: true},
-			V:        nn.Linear{In: t.HiddenSize, Out: kv, Biased: true},
-			O:        nn.Linear{In: t.HiddenSize, Out: t.HiddenSize},
-			MLPNorm:  nn.RMSNorm{Dim: t.HiddenSize, Eps: eps},
-			MLP:      nn.NewGatedMLP(t.HiddenSize, t.Intermediate, false),
-		})
-	}
+	net := &qwen25Net{Text: newQwen2Text(t)}
 	if !c.Tied {
 		net.Head = &nn.Linear{In: t.HiddenSize, Out: t.Vocab}
 	}
@@ -409,24 +354,6 @@ func newQwen25Net(c *qwen25Config) *qwen25Net {
 		FC2:  nn.Linear{In: unit, Out: v.Out, Biased: true},
 	}
 	return net
-}
-
-// text builds the language model.
-func (n *qwen2Text) text(g *nn.Graph, shape nn.TextShape) {
-	t := nn.NewText(g, shape)
-	h := t.Replace(t.Embed(n.Embed.Tensor), t.Features("features"))
-	for i := range n.Blocks {
-		h = n.Blocks[i].forward(g, t, h)
-		t.Tap(h)
-	}
-	t.Finish()
-}
-
-func (b *qwen2Block) forward(g *nn.Graph, t *nn.Text, h onnx.Value) onnx.Value {
-	x := b.AttnNorm.Forward(g, h)
-	a := t.Attend(b.Q.Forward(g, x), b.K.Forward(g, x), b.V.Forward(g, x))
-	h = g.Add(h, b.O.Forward(g, a))
-	return g.Add(h, b.MLP.Forward(g, b.MLPNorm.Forward(g, h)))
 }
 
 // vision builds the tower. Patches come in window order; windows of attention are padded to windowPatches and stacked.
@@ -568,9 +495,7 @@ func (m *qwen25Model) build(net *qwen25Net, round nn.Rounding) {
 	tower := nn.NewGraph("vision", round)
 	net.Vision.vision(tower, v)
 	text := nn.NewGraph("text", round)
-	net.Text.text(text, nn.TextShape{
-		Blocks: t.Blocks, Width: t.HiddenSize, Heads: t.Heads, KVHeads: t.KVHeads, HeadDim: t.HiddenSize / t.Heads,
-	})
+	net.Text.text(text, t.shape())
 	head := nn.NewGraph("head", round)
 	out := net.Head
 	if out == nil {
@@ -581,7 +506,7 @@ func (m *qwen25Model) build(net *qwen25Net, round nn.Rounding) {
 
 	dim := int(t.HiddenSize / t.Heads)
 	m.frequencies = nn.Frequencies(t.RopeTheta, dim)
-	for axis, n := range t.RopeScaling.Section {
+	for axis, n := range m.config.Section {
 		for range n {
 			m.axis = append(m.axis, axis)
 		}
@@ -593,7 +518,7 @@ func (m *qwen25Model) Info() Info {
 	t := &m.config.Text
 	return Info{
 		Family: qwen25VL{}.Name(), Blocks: int(t.Blocks), Width: int(t.HiddenSize), Vocab: int(t.Vocab),
-		KVHeads: int(t.KVHeads), HeadDim: int(t.HiddenSize / t.Heads),
+		KVHeads: int(t.KVHeads), HeadDim: int(t.headDim()),
 	}
 }
 
@@ -605,7 +530,7 @@ func (m *qwen25Model) Decoding() Decoding            { return m.decoding }
 
 func (m *qwen25Model) Settings() any {
 	return map[string]any{
-		"rope_theta": m.config.Text.RopeTheta, "mrope_section": m.config.Text.RopeScaling.Section,
+		"rope_theta": m.config.Text.RopeTheta, "mrope_section": m.config.Section,
 		"image_token": m.config.ImageToken, "video_token": m.config.VideoToken, "vision_start_token": m.config.VisionStart,
 		"window_size": m.config.Vision.Window, "image": m.params, "tokenizer": digest(m.tokens.Digest()), "special_tokens": m.tokens.Special(),
 		"chat_template": m.template.Source, "decoding": m.decoding,
