@@ -29,11 +29,16 @@ func poolOf[T float32 | float64](capacity int) *sync.Pool {
 
 // borrow returns n zeros.
 func borrow[T float32 | float64](n int) []T {
+	x := borrowDirty[T](n)
+	clear(x)
+	return x
+}
+
+// borrowDirty returns n values of any kind.
+func borrowDirty[T float32 | float64](n int) []T {
 	c := capacityFor(n)
 	if x, ok := poolOf[T](c).Get().(*[]T); ok {
-		out := (*x)[:n]
-		clear(out)
-		return out
+		return (*x)[:n]
 	}
 	return make([]T, n, c)
 }

@@ -38,7 +38,7 @@ type gram struct {
 	norm  []float64 // ‖δ‖, [n]
 	inv   []float64 // what to scale δ with for unit length: 1/‖δ‖, or 1 below tinyNorm; 0 for filling; [n]
 	sign  []float64 // s, [n]
-	k     []float64 // ⟨δ_i, δ_j⟩, [n, n], both halves; 0 between axes unless crossed
+	k     []float64 // ⟨δ_i, δ_j⟩, [n, n], both halves; anything between axes unless crossed
 	cross []float64 // ⟨Σδ, Σδ⟩ of two cells, [cells, cells]; nil if crossed: then k says it
 }
 
@@ -123,7 +123,7 @@ func newGram(v *Vectors, b int, crossed bool) (*gram, error) {
 	if n*n*v.Width >= singleWork {
 		multiply = func(lo, hi int) { products(g.k, n, v.Width, fill, lo, hi) }
 	}
-	g.k = borrow[float64](n * n)
+	g.k = borrowDirty[float64](n * n)
 	if crossed {
 		multiply(0, n)
 	} else {
@@ -160,8 +160,9 @@ func (g *gram) release() {
 // cosine is G_ij without signs.
 func (g *gram) cosine(i, j int) float64 { return g.k[i*g.n()+j] * g.inv[i] * g.inv[j] }
 
-// spread is mean and population deviation of the sign-corrected cosines of all pairs of the rows, in two passes; NaN
-// for fewer than two rows. Within one category signs cancel.
+// spread is mean and population deviation of the sign-corrected cosines of all pairs of the rows; NaN
+// for fewer than two rows. Within one category signs cancel. Sums are of differences from the first cosine, so that
+// nothing is lost to cancellation where all are alike.
 func (g *gram) spread(rows []int) (mean, sd float64) {
 	if len(rows) < 2 {
 		return math.NaN(), math.NaN()
@@ -171,27 +172,29 @@ func (g *gram) spread(rows []int) (mean, sd float64) {
 	for x, r := range rows {
 		scale[x] = g.inv[r] * g.sign[r]
 	}
-	var sum float64
-	for x, i := range rows {
-		row := g.k[i*n : (i+1)*n]
-		var part float64
-		for y, j := range rows[:x] {
-			part += row[j] * scale[y]
-		}
-		sum += part * scale[x]
-	}
-	mean = sum / m
-	var sq float64
+	shift := g.k[rows[1]*n+rows[0]] * scale[0] * scale[1]
+	var sum, square float64
 	for x, i := range rows {
 		row, s := g.k[i*n:(i+1)*n], scale[x]
-		var part float64
-		for y, j := range rows[:x] {
-			e := row[j]*scale[y]*s - mean
-			part += e * e
+		var a, b, aa, bb float64 // two sums of each, for speed
+		y := 0
+		for ; y+2 <= x; y += 2 {
+			d := row[rows[y]]*scale[y]*s - shift
+			e := row[rows[y+1]]*scale[y+1]*s - shift
+			a += d
+			b += e
+			aa += d * d
+			bb += e * e
 		}
-		sq += part
+		if y < x {
+			d := row[rows[y]]*scale[y]*s - shift
+			a += d
+			aa += d * d
+		}
+		sum += a + b
+		square += aa + bb
 	}
-	return mean, math.Sqrt(sq / m)
+	return shift + sum/m, math.Sqrt(max(square/m-sum/m*(sum/m), 0))
 }
 
 // projections are the leave-one-out projections h_i = (Σ_j G_ij − G_ii)/(n−1) of the rows: the mean cosine of one signed

@@ -16,9 +16,10 @@ type signFlip struct {
 	draws []float64 // T of each draw; nil without draws
 }
 
-// signFlips returns the null of every axis, nil where fewer than two deltas leave nothing to flip.
+// signFlips returns the null of every axis from the mean and deviation of its pair cosines, nil where fewer than two deltas
+// leave nothing to flip.
 // Draw b has the same sign for a pair at every block, so that maxima over blocks and axes are joint.
-func (g *gram) signFlips(subset Subset, o Options) [3]*signFlip {
+func (g *gram) signFlips(subset Subset, spreads [3][2]float64, o Options) [3]*signFlip {
 	var out [3]*signFlip
 	for a := range Axes {
 		rows := g.axisRows(subset, a)
@@ -27,7 +28,7 @@ func (g *gram) signFlips(subset Subset, o Options) [3]*signFlip {
 			continue
 		}
 		pairs := float64(n) * float64(n-1)
-		mean, sd := g.spread(rows)
+		mean, sd := spreads[a][0], spreads[a][1]
 		f := &signFlip{sd: math.Sqrt(2*(sd*sd+mean*mean)*pairs) / pairs} // Σ G² over i ≠ j is pairs × (sd² + mean²)
 		out[a] = f
 		if o.Draws == 0 {

@@ -361,7 +361,7 @@ func TestIdentities(t *testing.T) {
 	if want := math.Sqrt((square-fourth)/2/(n*(n-1)/2) - mean*mean); math.Abs(sd-want) > 1e-12 {
 		t.Errorf("deviation %v, closed form %v", sd, want)
 	}
-	if f := g.signFlips(AllPairs, Options{})[1]; math.Abs(f.sd-math.Sqrt(2*(square-fourth))/(n*(n-1))) > 1e-15 {
+	if f := g.signFlips(AllPairs, [3][2]float64{1: {mean, sd}}, Options{})[1]; math.Abs(f.sd-math.Sqrt(2*(square-fourth))/(n*(n-1))) > 1e-15 {
 		t.Errorf("sign-flip deviation %v", f.sd)
 	}
 	// The jackknife agrees with the Hájek projection for a mean over pairs, up to terms of order 1/n.
@@ -405,7 +405,8 @@ func TestSignFlipsEnumerated(t *testing.T) {
 		all = append(all, sum/float64(n*(n-1)))
 	}
 	mean, sd := meanSD(all)
-	f := g.signFlips(AllPairs, Options{Draws: 2000, Seed: 1})[0]
+	m, s := g.spread(rows)
+	f := g.signFlips(AllPairs, [3][2]float64{{m, s}}, Options{Draws: 2000, Seed: 1})[0]
 	if math.Abs(mean) > 1e-15 || math.Abs(sd-f.sd) > 1e-14 {
 		t.Errorf("enumerated %v ± %v, closed form 0 ± %v", mean, sd, f.sd)
 	}

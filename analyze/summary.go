@@ -228,7 +228,11 @@ func (g *gram) facts(subset Subset, m *moments, draws []float64, o Options) *fac
 		}
 		f.estimates[q.key] = e
 	}
-	f.flips = g.signFlips(subset, o)
+	var axes [3][2]float64
+	for a, name := range Axes {
+		axes[a] = spread["coherence/"+name]
+	}
+	f.flips = g.signFlips(subset, axes, o)
 	for a, name := range Axes {
 		if e := f.estimates["coherence/"+name]; e.Value != nil && f.flips[a] != nil {
 			e.Null = f.flips[a].null(*e.Value)
