@@ -2,7 +2,7 @@
 GO ?= go
 BIN := bin/swaprun
 
-.PHONY: build demo test check bench fuzz runtime clean
+.PHONY: build demo test check bench fuzz kill runtime clean
 
 build: runtime
 	$(GO) build -o $(BIN) .
@@ -11,20 +11,41 @@ build: runtime
 runtime:
 	@tools/onnxruntime.sh >/dev/null
 
+# The main job, on what the repository ships. The last line says where the report is.
 demo: build
 	$(BIN) experiments/demo.cue
 
 test: runtime
 	$(GO) vet ./...
-	$(GO) test ./...
+	$(GO) test -timeout 20m ./...
 
+# What the tests do not hold: formatting, lint, and the experiments against the schema.
 check: runtime
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "gofmt would change these files"; exit 1; }
 	$(GO) vet ./...
 	$(GO) run honnef.co/go/tools/cmd/staticcheck ./...
+	@for f in experiments/*.cue; do \
+		[ $$f = experiments/schema.cue ] || $(GO) run cuelang.org/go/cmd/cue vet -c experiments/schema.cue $$f || exit 1; \
+	done
 
+# Speed and memory, as ratios where there is something to compare with.
 bench: runtime
 	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+# Every fuzz test for FUZZTIME.
+FUZZTIME ?= 1m
+fuzz:
+	@for p in $$($(GO) list ./...); do \
+		for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz'); do \
+			$(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p || exit 1; \
+		done; \
+	done
+
+# Kill runs and the ledger at random moments, KILLS times each; the results must be those of an undisturbed run.
+KILLS ?= 1000
+kill: runtime
+	SWAPRUN_KILLS=$(KILLS) $(GO) test -count 1 -timeout 4h -run 'TestScripts/kill' .
+	SWAPRUN_KILLS=$(KILLS) $(GO) test -count 1 -timeout 4h -run Kill ./ledger
 
 clean:
 	rm -rf bin

@@ -23,7 +23,8 @@ dir="${XDG_CACHE_HOME:-$HOME/.cache}/swaprun/onnxruntime/$VERSION/linux-$ARCH"
 lib="$dir/libonnxruntime.so.1"
 matches() { [ -f "$1" ] && [ "$(sha256sum "$1" | cut -d' ' -f1)" = "$2" ]; }
 
-if matches "$lib" "$DIGEST"; then
+# The digest beside the library is that of another build, checked when it was fetched.
+if matches "$lib" "$DIGEST" || { [ -f "$lib.sha256" ] && matches "$lib" "$(cat "$lib.sha256")"; }; then
 	echo "$lib"
 	exit 0
 fi
@@ -52,7 +53,7 @@ else
 	matches "$tmp/$name.tgz" "$want" || { echo "onnxruntime.sh: $name.tgz does not match the published SHA-256 $want" >&2; exit 1; }
 	tar -xzf "$tmp/$name.tgz" -C "$tmp"
 	found="$tmp/$name/lib/libonnxruntime.so.$VERSION"
-	# A later run recognises this build by the digest kept beside it.
+	sha256sum "$found" | cut -d' ' -f1 >"$lib.sha256"
 fi
 
 mv "$found" "$lib.$$" && mv "$lib.$$" "$lib"
