@@ -91,7 +91,7 @@ type outcome struct {
 	failed  bool  // the outcome is a failure, with the reason in the output "failure"
 	err     error // what kept the node from having an outcome at all; nothing is recorded
 	outputs []ledger.Output
-	seconds float64 // of computing, whenever that was
+	seq     uint64 // of its record
 }
 
 // output is the digest of a named output.

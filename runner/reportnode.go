@@ -3,8 +3,9 @@ package runner
 import (
 	"context"
 	"fmt"
-	"os"
+	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -245,19 +246,82 @@ func (s *session) bundleImages(ctx context.Context, b *report.Bundle) error {
 	return nil
 }
 
-// bundleProvenance says what computed the numbers, from the ledger's own records.
+// bundleProvenance says what computed the numbers, when and where, from the ledger's records alone: the same ledger gives the same
+// page, whoever writes it. Reused is what runs before the latest one had computed.
 func (s *session) bundleProvenance(b *report.Bundle) error {
-	p := report.Provenance{Tool: s.opts.Version, Runtime: s.runtimeName, Command: "swaprun " + s.exp.File}
-	host, _ := os.Hostname()
-	p.Machine, p.Device = host, deviceText(ledger.ThisDevice(""))
-	p.Started = s.started.UTC().Format(time.DateTime + " UTC")
-	tallies, _ := tally(s.nodes)
+	type origin struct {
+		kind    Kind
+		run     string
+		seconds float64
+		failed  bool
+	}
+	var origins []origin
+	var first, last time.Time
+	latest := ""
+	tools, devices, runtimes := map[string]bool{}, map[string]bool{}, map[string]bool{}
+	for _, n := range s.nodes {
+		if !n.done || n.outcome.err != nil || n == s.report {
+			continue
+		}
+		e, err := s.led.Entry(n.outcome.seq)
+		if err != nil {
+			return fmt.Errorf("provenance of %s: %w", n.ID, err)
+		}
+		o := e.Outcome
+		if o == nil {
+			continue // imported: its own ledger knows
+		}
+		origins = append(origins, origin{n.Kind, o.Run, o.Duration.Seconds(), o.Failed})
+		if first.IsZero() || o.Started.Before(first) {
+			first = o.Started
+		}
+		if end := o.Started.Add(o.Duration); end.After(last) {
+			last, latest = end, o.Run
+		}
+		tools[o.Tool] = true
+		devices[o.Device.CPU+", "+o.Device.Platform] = true
+		if o.Device.Runtime != "" {
+			runtimes[o.Device.Runtime] = true
+		}
+	}
+	p := report.Provenance{
+		Tool: "swaprun " + join(tools), Runtime: join(runtimes), Machine: join(devices),
+		Started: stamp(first), Finished: stamp(last), Command: "swaprun " + filepath.Base(s.exp.File),
+	}
+	stats := map[Kind]*report.NodeStat{}
+	for _, o := range origins {
+		st := stats[o.kind]
+		if st == nil {
+			st = &report.NodeStat{Kind: string(o.kind)}
+			stats[o.kind] = st
+		}
+		if o.run == latest {
+			st.Ran++
+		} else {
+			st.Hit++
+			p.Saved += o.seconds
+		}
+		if o.failed {
+			st.Failed++
+		}
+		st.Seconds += o.seconds
+		p.Seconds += o.seconds
+	}
 	for _, k := range Kinds {
-		t := tallies[k]
-		if t != (Tally{}) {
-			p.Nodes = append(p.Nodes, report.NodeStat{Kind: string(k), Hit: t.Hit, Ran: t.Ran, Failed: t.Failed})
+		if st := stats[k]; st != nil {
+			p.Nodes = append(p.Nodes, *st)
 		}
 	}
 	b.Provenance = p
 	return nil
+}
+
+func join(set map[string]bool) string { return strings.Join(slices.Sorted(maps.Keys(set)), "; ") }
+
+// stamp prints a time of the ledger, to the second.
+func stamp(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.DateTime) + " UTC"
 }

@@ -151,7 +151,7 @@ func (s *session) settle(nodes []*Node) (todo []*Node, err error) {
 	for i, n := range known {
 		if r, ok := found[ids[i]]; ok {
 			n.State, n.done = Hit, true
-			n.outcome = outcome{failed: r.Failed, outputs: r.Outputs, seconds: r.Duration.Seconds()}
+			n.outcome = outcome{failed: r.Failed, outputs: r.Outputs, seq: r.Seq}
 			continue
 		}
 		n.State = Due
@@ -231,7 +231,7 @@ func (s *session) record(n *Node, blobs []ledger.Blob, failed bool, start time.T
 	if err != nil {
 		return fmt.Errorf("record %s: %w", n.ID, err)
 	}
-	s.finish(n, outcome{failed: failed, outputs: results[0].Outputs, seconds: took.Seconds()})
+	s.finish(n, outcome{failed: failed, outputs: results[0].Outputs, seq: results[0].Seq})
 	return nil
 }
 

@@ -58,10 +58,11 @@ func ledgerCommand(s Streams) *cobra.Command {
 		Use:   "check",
 		Short: "Verify every byte: blobs, entries, index, log and signatures",
 		Args:  exactly(0, "no argument"),
-		RunE: with(func(cmd *cobra.Command, l *ledger.Ledger, _ []string) error {
-			r, err := l.Check(cmd.Context())
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			// Not through with: a ledger too damaged to open is what this is for.
+			r, err := ledger.CheckFile(cmd.Context(), file)
 			if err != nil {
-				return err
+				return usageError{err}
 			}
 			if asJSON {
 				if err := printJSON(s.Out, r); err != nil {
@@ -74,7 +75,7 @@ func ledgerCommand(s Streams) *cobra.Command {
 				return errFailed
 			}
 			return nil
-		}),
+		},
 	}
 	check.Flags().BoolVar(&asJSON, "json", false, "print a machine-readable report")
 	stat := &cobra.Command{
