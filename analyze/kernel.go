@@ -48,6 +48,20 @@ func tile32Go(n int, a []float32, lda int, b []float32, ldb int, c []float64, ld
 	}
 }
 
+// four32Go is four32 without vector instructions: c[j] += Σ_k a[k] b[j][k], the length of a a multiple of 16.
+func four32Go(a []float32, b [4][]float32, c *[4]float64) {
+	for j := range c {
+		var l [16]float32
+		for k, x := range a {
+			l[k%16] = fma32(x, b[j][k], l[k%16])
+		}
+		for t := range 8 {
+			l[t] += l[8+t]
+		}
+		c[j] += float64(((l[0] + l[1]) + (l[2] + l[3])) + ((l[4] + l[5]) + (l[6] + l[7])))
+	}
+}
+
 // fma32 is x·y + z rounded once to float32. The product is exact in float64; the sum is rounded to odd there, so that rounding it again
 // is no double rounding (Boldo and Melquiond 2008).
 func fma32(x, y, z float32) float32 {

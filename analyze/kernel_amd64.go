@@ -13,6 +13,9 @@ func tileAVX2(n int, a *float64, lda int, b *float64, ldb int, c *float64, ldc i
 func tile32AVX2(n int, a *float32, lda int, b *float32, ldb int, c *float64, ldc int)
 
 //go:noescape
+func four32AVX2(n int, a, b0, b1, b2, b3 *float32, c *float64)
+
+//go:noescape
 func sub32AVX2(n int, dst, a, b *float32)
 
 //go:noescape
@@ -37,6 +40,16 @@ func tile32(n int, a []float32, lda int, b []float32, ldb int, c []float64, ldc 
 	}
 	_, _, _ = a[3*lda+n-1], b[2*ldb+n-1], c[2*ldc+3]
 	tile32AVX2(n, &a[0], lda, &b[0], ldb, &c[0], ldc)
+}
+
+func four32(a []float32, b [4][]float32, c *[4]float64) {
+	n := len(a)
+	if !hasVectors || n == 0 {
+		four32Go(a, b, c)
+		return
+	}
+	_, _, _, _ = b[0][n-1], b[1][n-1], b[2][n-1], b[3][n-1]
+	four32AVX2(n, &a[0], &b[0][0], &b[1][0], &b[2][0], &b[3][0], &c[0])
 }
 
 func sub32(dst, a, b []float32) {

@@ -222,3 +222,56 @@ loopwiden:
 	JNZ loopwiden
 	VZEROUPPER
 	RET
+
+// func four32AVX2(n int, a, b0, b1, b2, b3 *float32, c *float64)
+//
+// c[j] += Σ_k a[k] bj[k]; n is a positive multiple of 16. Two accumulators of eight lanes for each product, taking the lower and the
+// upper eight of sixteen; they are added to each other, then lanes as in tile32AVX2.
+TEXT ·four32AVX2(SB), NOSPLIT, $0-56
+	MOVQ n+0(FP), CX
+	MOVQ a+8(FP), AX
+	MOVQ b0+16(FP), R8
+	MOVQ b1+24(FP), R9
+	MOVQ b2+32(FP), R10
+	MOVQ b3+40(FP), R11
+	MOVQ c+48(FP), DI
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	XORQ DX, DX
+	SHRQ $4, CX
+
+loopfour:
+	VMOVUPS (AX)(DX*1), Y8
+	VMOVUPS 32(AX)(DX*1), Y9
+	VFMADD231PS (R8)(DX*1), Y8, Y0
+	VFMADD231PS (R9)(DX*1), Y8, Y1
+	VFMADD231PS (R10)(DX*1), Y8, Y2
+	VFMADD231PS (R11)(DX*1), Y8, Y3
+	VFMADD231PS 32(R8)(DX*1), Y9, Y4
+	VFMADD231PS 32(R9)(DX*1), Y9, Y5
+	VFMADD231PS 32(R10)(DX*1), Y9, Y6
+	VFMADD231PS 32(R11)(DX*1), Y9, Y7
+	ADDQ $64, DX
+	DECQ CX
+	JNZ loopfour
+
+	VADDPS Y4, Y0, Y0
+	VADDPS Y5, Y1, Y1
+	VADDPS Y6, Y2, Y2
+	VADDPS Y7, Y3, Y3
+	VHADDPS Y1, Y0, Y0
+	VHADDPS Y3, Y2, Y2
+	VHADDPS Y2, Y0, Y0
+	VEXTRACTF128 $1, Y0, X12
+	VADDPS X12, X0, X0
+	VCVTPS2PD X0, Y12
+	VADDPD (DI), Y12, Y12
+	VMOVUPD Y12, (DI)
+	VZEROUPPER
+	RET

@@ -10,6 +10,8 @@ func tile32(n int, a []float32, lda int, b []float32, ldb int, c []float64, ldc 
 	tile32Go(n, a, lda, b, ldb, c, ldc)
 }
 
+func four32(a []float32, b [4][]float32, c *[4]float64) { four32Go(a, b, c) }
+
 func sub32(dst, a, b []float32) {
 	for k := range dst {
 		dst[k] = a[k] - b[k]

@@ -54,6 +54,15 @@ func TestTile32IsTheSameEverywhere(t *testing.T) {
 				t.Fatalf("n = %d: value %d is %v with vector instructions, %v without", n, i, c[i], d[i])
 			}
 		}
+		if n%16 == 0 {
+			rows := [4][]float32{b[:n], b[1 : n+1], a[lda:][:n], a[2*lda:][:n]}
+			var x, y [4]float64
+			four32(a[:n], rows, &x)
+			four32Go(a[:n], rows, &y)
+			if x != y {
+				t.Fatalf("n = %d: %v with vector instructions, %v without", n, x, y)
+			}
+		}
 	}
 }
 

@@ -13,7 +13,7 @@ func init() {
 	Register(Metric{
 		Name: "cross-alignment", Version: 1, Title: "Alignment of vertical and distance deltas", Shape: ShapeCurve, Quads: true, Subsets: []Subset{AllPairs},
 		About: "Mean cosine between a scene's vertical and its own distance delta (the seed's cross-group alignment), beside the released control of 100 " +
-			"shuffles, the exact moments of all shuffles, and the same split by whether height points to the truth.",
+			"shuffles, with draws the exact moments of all shuffles, and the same split by whether height points to the truth.",
 		Compute: crossAlignment,
 	})
 }
@@ -26,10 +26,12 @@ const tinyQuad = 1e-10
 
 // An alignment holds the cosines of one block's quads.
 type alignment struct {
-	quads  []int     // positions in Quads.Quads of the rows kept, [n]
-	c      []float64 // cosine of vertical delta i with distance delta j, [n, n]
-	mean   float64   // cosine of the two mean deltas, 1e-10 added to its denominator
-	meanSE float64   // its standard error, by leaving out one scene at a time; NaN with fewer than three
+	quads    []int     // positions in Quads.Quads of the rows kept, [n]
+	c        []float64 // cosine of vertical delta i with distance delta j, [n, n]; nil if only the released numbers are wanted
+	own      []float64 // its diagonal, [n]
+	shuffled []float64 // mean cosine of each released shuffle, [100]
+	mean     float64   // cosine of the two mean deltas, 1e-10 added to its denominator
+	meanSE   float64   // its standard error, by leaving out one scene at a time; NaN with fewer than three
 }
 
 // crossAlignment makes the lines "per-sample", "mean-delta" and "permutations" of the released file, "excess" (per-sample less the mean of all
@@ -55,7 +57,7 @@ func crossAlignment(v *Vectors, subset Subset, o Options) (*Result, error) {
 	dropped := make([]int, len(q.Blocks))
 	units, count := q.scenes()
 	err := eachBlock(len(q.Blocks), func(b int) error {
-		a, err := q.align(b)
+		a, err := q.align(b, o.Draws > 0)
 		if err != nil {
 			return err
 		}
@@ -108,8 +110,8 @@ func (q *Quads) scenes() (unit []int, count int) {
 func (q *Quads) vertical(i, b int) []float32 { return q.Vertical[i][b*q.Width : (b+1)*q.Width] }
 func (q *Quads) distance(i, b int) []float32 { return q.Distance[i][b*q.Width : (b+1)*q.Width] }
 
-// align computes the cosines at position b of q.Blocks.
-func (q *Quads) align(b int) (*alignment, error) {
+// align computes the cosines at position b of q.Blocks: all of them, or only those that the released numbers need.
+func (q *Quads) align(b int, all bool) (*alignment, error) {
 	a := &alignment{}
 	var nv, nd []float64
 	for i := range q.Quads {
@@ -130,8 +132,15 @@ func (q *Quads) align(b int) (*alignment, error) {
 	}
 	fv := func(dst []float32, r, at int) { copy(dst, q.vertical(a.quads[r], b)[at:]) }
 	fd := func(dst []float32, r, at int) { copy(dst, q.distance(a.quads[r], b)[at:]) }
-	a.c = borrow[float64](n * n)
-	if n*n*q.Width >= singleWork {
+	single := n*n*q.Width >= singleWork
+	perms := releasedShuffles(n)
+	if !all && single {
+		a.selected(q.Width, fv, fd, nv, nd, perms)
+		a.meanCosine(q, b)
+		return a, nil
+	}
+	a.c = borrowDirty[float64](n * n)
+	if single {
 		crossProducts(a.c, n, n, q.Width, fv, fd)
 	} else {
 		crossProducts(a.c, n, n, q.Width, widened(fv), widened(fd))
@@ -140,9 +149,72 @@ func (q *Quads) align(b int) (*alignment, error) {
 		for j := range n {
 			a.c[i*n+j] /= nv[i] * nd[j]
 		}
+		a.own = append(a.own, a.c[i*n+i])
+	}
+	for _, perm := range perms {
+		var sum float64
+		for i, j := range perm {
+			sum += a.c[i*n+j]
+		}
+		a.shuffled = append(a.shuffled, sum/float64(n))
+	}
+	if !all {
+		giveBack(a.c)
+		a.c = nil
 	}
 	a.meanCosine(q, b)
 	return a, nil
+}
+
+// selected computes the cosines of own pairs and of the pairs that shuffles make: with a hundred shuffles of a thousand quads
+// that is a twelfth of all. Rows are taken in short runs, so that all distance deltas stay in cache while the
+// partners of one vertical delta are looked up among them.
+func (a *alignment) selected(d int, fv, fd filler[float32], nv, nd []float64, perms [][]int) {
+	const run = 128
+	n := len(a.quads)
+	partners := (len(perms) + 1 + 3) &^ 3 // own, shuffles, and own again to fill up
+	list := make([]int32, n*partners)
+	for i := range n {
+		for p := range partners {
+			list[i*partners+p] = int32(i)
+			if p >= 1 && p <= len(perms) {
+				list[i*partners+p] = int32(perms[p-1][i])
+			}
+		}
+	}
+	sums := borrow[float64](n * partners)
+	defer giveBack(sums)
+	x, y := borrow[float32](n*run), borrow[float32](n*run)
+	defer giveBack(x)
+	defer giveBack(y)
+	for at := 0; at < d; at += run {
+		w := min(run, d-at)
+		for i := range n {
+			fv(x[i*run:i*run+w], i, at)
+			fd(y[i*run:i*run+w], i, at)
+			clear(x[i*run+w : (i+1)*run])
+			clear(y[i*run+w : (i+1)*run])
+		}
+		row := func(j int32) []float32 { return y[int(j)*run : (int(j)+1)*run] }
+		for i := range n {
+			own := x[i*run : (i+1)*run]
+			for p := i * partners; p < (i+1)*partners; p += 4 {
+				four32(own, [4][]float32{row(list[p]), row(list[p+1]), row(list[p+2]), row(list[p+3])}, (*[4]float64)(sums[p:]))
+			}
+		}
+	}
+	a.own, a.shuffled = make([]float64, n), make([]float64, len(perms))
+	for i := range n {
+		for p := range len(perms) + 1 {
+			j := list[i*partners+p]
+			c := sums[i*partners+p] / (nv[i] * nd[j])
+			if p == 0 {
+				a.own[i] = c
+			} else {
+				a.shuffled[p-1] += c / float64(n)
+			}
+		}
+	}
 }
 
 // norm32 is ‖x‖, in float64.
@@ -211,26 +283,26 @@ func (a *alignment) points(q *Quads, split []Layout, o Options, r *resampler) []
 	if n == 0 {
 		return out
 	}
-	own := make([]float64, n)
-	for i := range own {
-		own[i] = a.c[i*n+i]
-	}
+	own := a.own
 	mean, sd := meanSD(own)
-	nullMean, nullSD := shuffleMoments(a.c, n)
+	var nullMean, nullSD float64
 	per := &out[0].Estimate
 	per.Value, per.SD = number(mean), number(sd)
-	if n > 1 {
+	if a.c != nil && n > 1 {
+		nullMean, nullSD = shuffleMoments(a.c, n)
 		per.Null = &Null{Mean: nullMean, Low: nullMean - z95*nullSD, High: nullMean + z95*nullSD, P: a.shuffleP(mean, nullMean, o)}
 	}
 	out[1].Value = number(a.mean)
 	if se := number(a.meanSE); se != nil {
 		out[1].SE, out[1].Low, out[1].High = se, number(a.mean-z95**se), number(a.mean+z95**se)
 	}
-	shuffled := a.releasedShuffles()
-	pm, ps := meanSD(shuffled)
+	pm, ps := meanSD(a.shuffled)
 	out[2].Value, out[2].SD = number(pm), number(ps)
-	out[3].Value = number(mean - nullMean)
-	if se := number(a.excessSE(q, r.unit)); se != nil {
+	if a.c == nil {
+		out[3].Value = nil
+	} else if out[3].Value = number(mean - nullMean); n < 2 {
+		out[3].Value = nil // one quad has no other to be shuffled with
+	} else if se := number(a.excessSE(q, r.unit)); se != nil {
 		out[3].SE, out[3].Low, out[3].High = se, number(mean-nullMean-z95**se), number(mean-nullMean+z95**se)
 	}
 	in := make([][]bool, len(split))
@@ -343,20 +415,13 @@ func (a *alignment) units(r *resampler, in []bool) []int {
 	return out
 }
 
-// releasedShuffles are the mean cosines under the released control: vertical delta i with distance delta π(i), 100 permutations
-// of one stream that starts afresh at every block.
-func (a *alignment) releasedShuffles() []float64 {
-	n := len(a.quads)
+// releasedShuffles are the permutations of the released control, vertical delta i with distance delta π(i): 100 of one
+// stream that starts afresh at every block.
+func releasedShuffles(n int) [][]int {
 	stream := mt.NewNumpy(42)
-	perm := make([]int, n)
-	out := make([]float64, 100)
+	out := make([][]int, 100)
 	for s := range out {
-		stream.PermutationTo(perm)
-		var sum float64
-		for i, j := range perm {
-			sum += a.c[i*n+j]
-		}
-		out[s] = sum / float64(n)
+		out[s] = stream.Permutation(n)
 	}
 	return out
 }

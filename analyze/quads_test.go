@@ -107,3 +107,38 @@ func TestAlignmentByLayout(t *testing.T) {
 	}
 	near(t, "interval", value("per-sample-consistent").Low, 1, 1e-15)
 }
+
+// TestSelectedCosines holds the way large sets take without draws to the full matrix.
+func TestSelectedCosines(t *testing.T) {
+	const n, d = 37, 300
+	rng := rand.New(rand.NewPCG(3, 4))
+	q := &Quads{Blocks: []int{0}, Width: d}
+	for i := range n {
+		v, w := make([]float32, d), make([]float32, d)
+		for k := range v {
+			v[k], w[k] = float32(rng.NormFloat64()), float32(rng.NormFloat64())
+		}
+		q.Quads = append(q.Quads, Quad{ID: fmt.Sprint(i)})
+		q.Vertical, q.Distance = append(q.Vertical, v), append(q.Distance, w)
+	}
+	full, err := q.align(0, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	few := &alignment{quads: full.quads}
+	var nv, nd []float64
+	for i := range n {
+		nv, nd = append(nv, norm32(q.Vertical[i])), append(nd, norm32(q.Distance[i]))
+	}
+	few.selected(d, func(dst []float32, i, at int) { copy(dst, q.Vertical[i][at:]) }, func(dst []float32, i, at int) { copy(dst, q.Distance[i][at:]) }, nv, nd, releasedShuffles(n))
+	for i := range n {
+		if math.Abs(few.own[i]-full.own[i]) > 1e-6 {
+			t.Errorf("own cosine %d: %v, expected %v", i, few.own[i], full.own[i])
+		}
+	}
+	for s := range full.shuffled {
+		if math.Abs(few.shuffled[s]-full.shuffled[s]) > 1e-7 {
+			t.Errorf("shuffle %d: %v, expected %v", s, few.shuffled[s], full.shuffled[s])
+		}
+	}
+}
