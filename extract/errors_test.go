@@ -97,7 +97,7 @@ func TestCompileErrors(t *testing.T) {
 			}
 		})
 	}
-	if _, err := Compile(Source{Family: "qwen", Checkpoint: "."}); err == nil || !strings.Contains(err.Error(), "known are qwen2_5_vl") {
+	if _, err := Compile(Source{Family: "qwen", Checkpoint: "."}); err == nil || !strings.Contains(err.Error(), "known are ") || !strings.Contains(err.Error(), "qwen2_5_vl") {
 		t.Errorf("unknown family: %v", err)
 	}
 }

@@ -38,7 +38,7 @@ func TestSharedPrefixIsBitIdentical(t *testing.T) {
 		for _, threads := range []int{1, 2} {
 			for _, mode := range []Mode{Resident, Streamed} {
 				t.Run(fmt.Sprintf("%s/%s/%s/%d threads", s.family, s.set, mode, threads), func(t *testing.T) {
-					g := openGolden(t, s.family, s.set, s.processor)
+					g := openGolden(t, s.family, s.set, s.processor).brief()
 					m := open(t, g.compile(t), Options{Weights: mode, Threads: threads})
 					shared := g.captureAll(t, m)
 					m.unshared = true
@@ -67,7 +67,7 @@ func TestSharedPrefixIsBitIdentical(t *testing.T) {
 func TestStreamedIsBitIdenticalToResident(t *testing.T) {
 	needRuntime(t)
 	for _, s := range goldenSets {
-		g := openGolden(t, s.family, s.set, s.processor)
+		g := openGolden(t, s.family, s.set, s.processor).brief()
 		p := g.compile(t)
 		var byThreads [][]*Capture
 		for _, threads := range []int{1, 2} {

@@ -114,6 +114,21 @@ func WithZeroRow(g *Graph, x onnx.Value) onnx.Value {
 	return g.Concat(0, onnx.Sym("features"), zero, x)
 }
 
+// MeanRow is the mean over the rows of a table, [1, width]: what transformers gives new tokens for an embedding. The
+// mean is taken in float32 and rounded as the table is.
+func MeanRow(g *Graph, table safetensors.Tensor) onnx.Value {
+	n := table.Shape[0]
+	var sum onnx.Value
+	for from := int64(0); from < n; from += headRows {
+		part := g.ReduceSum(g.Param(table.Rows(from, min(from+headRows, n))), 0)
+		if from > 0 {
+			part = g.Add(sum, part)
+		}
+		sum = part
+	}
+	return g.Widen(g.Div(sum, g.Float(float32(n))))
+}
+
 // Inverse is the permutation that undoes order: order[Inverse(order)[i]] == i.
 func Inverse(order []int64) []int64 {
 	inverse := make([]int64, len(order))
