@@ -103,6 +103,7 @@ func (s *session) capture(ctx context.Context, sr *series, todo []*Node) error {
 		workers, threads = threads, 1
 	}
 	workers = min(workers, len(groups))
+	s.threads = threads
 	models := make([]*extract.Model, workers)
 	for i := range models {
 		models[i], err = program.Open(ctx, extract.Options{Threads: threads, Weights: mode})
@@ -111,7 +112,7 @@ func (s *session) capture(ctx context.Context, sr *series, todo []*Node) error {
 		}
 		defer models[i].Close()
 	}
-	s.opts.Progress.Note("%s: weights %s, %d × %d threads", sr.name(), models[0].Mode(), workers, threads)
+	s.opts.Progress.Note("%s: weights %s, %s", sr.name(), models[0].Mode(), threading(workers, threads))
 	stage := s.opts.Progress.Stage("capture "+sr.name(), len(todo))
 	defer stage.End()
 
@@ -244,4 +245,11 @@ type queryFailure struct {
 func failureBlobs(stage string, err error) []ledger.Blob {
 	blob, _ := json.Marshal(queryFailure{stage, err.Error()}) // two strings
 	return []ledger.Blob{{Name: "failure", Bytes: blob}}
+}
+
+func threading(workers, threads int) string {
+	if workers == 1 {
+		return fmt.Sprintf("one query at a time on %d threads", threads)
+	}
+	return fmt.Sprintf("%d queries at a time, %d thread each", workers, threads)
 }

@@ -187,9 +187,9 @@ func (s *session) digested(path string) bool {
 // its files may be mended under the same names.
 func (s *session) readCheckpoint(ctx context.Context, sr *series) error {
 	start := time.Now()
-	stage := s.opts.Progress.Stage("read "+sr.name(), 100)
-	defer stage.End()
-	blobs, err := inspect(ctx, sr, func(done, total int64) {})
+	meter := &weightMeter{progress: s.opts.Progress, name: sr.name()}
+	blobs, err := inspect(ctx, sr, meter.report)
+	meter.end()
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -197,8 +197,39 @@ func (s *session) readCheckpoint(ctx context.Context, sr *series) error {
 		s.finish(sr.checkpoint, outcome{err: err})
 		return nil
 	}
-	stage.Step(100)
 	return s.record(sr.checkpoint, blobs, false, start)
+}
+
+// weightMeter shows how far the reading of weights is, where there is enough of them to wait for.
+type weightMeter struct {
+	progress Progress
+	name     string
+	stage    Stage
+	shown    int64
+}
+
+const (
+	megabyte     = 1 << 20
+	worthShowing = 64 * megabyte
+)
+
+func (m *weightMeter) report(done, total int64) {
+	if total < worthShowing {
+		return
+	}
+	if m.stage == nil {
+		m.stage = m.progress.Stage("read "+m.name+" (MB)", int(total/megabyte))
+	}
+	if n := done / megabyte; n > m.shown {
+		m.stage.Step(int(n - m.shown))
+		m.shown = n
+	}
+}
+
+func (m *weightMeter) end() {
+	if m.stage != nil {
+		m.stage.End()
+	}
 }
 
 // peekCheckpoint fills a plan's checkpoint node in without recording it.

@@ -53,8 +53,11 @@ type session struct {
 	resultsMu     sync.Mutex
 	cachedResults map[ledger.Digest]*analyze.Result
 
+	verification *verification // set while nodes are executed again, to be compared instead of recorded
+
 	report      *Node
 	runtimeName string // "onnxruntime 1.30.0 cpu"
+	threads     int    // of one query of the scale being captured
 }
 
 // open checks what can be checked before any work, then opens the ledger.
@@ -227,6 +230,9 @@ func (s *session) each(ctx context.Context, stage string, nodes []*Node, work fu
 // record stores one outcome and finishes the node.
 func (s *session) record(n *Node, blobs []ledger.Blob, failed bool, start time.Time) error {
 	took := time.Since(start)
+	if s.verification != nil {
+		return s.verification.compare(n, blobs, failed, s.meta(n.Kind, start, took))
+	}
 	results, err := s.led.Record(ledger.Record{Key: n.Key, Outputs: blobs, Failed: failed, Meta: s.meta(n.Kind, start, took)})
 	if err != nil {
 		return fmt.Errorf("record %s: %w", n.ID, err)
@@ -239,7 +245,9 @@ func (s *session) record(n *Node, blobs []ledger.Blob, failed bool, start time.T
 func (s *session) meta(kind Kind, start time.Time, took time.Duration) ledger.Meta {
 	device := ledger.ThisDevice("")
 	if kind == KindCapture {
-		device = ledger.ThisDevice(s.runtimeName)
+		// The number of threads decides how products are split, and so the last bits of a state. Like the processor it is
+		// part of the device class, not of the key: the same query on another machine is the same query.
+		device = ledger.ThisDevice(fmt.Sprintf("%s, %d threads", s.runtimeName, s.threads))
 	}
 	return ledger.Meta{Run: s.id, Tool: s.opts.Version, Device: device, Started: start, Duration: took}
 }

@@ -20,7 +20,7 @@ func newProgress(w io.Writer, plain bool) runner.Progress {
 	if plain || !ok || !term.IsTerminal(int(f.Fd())) || os.Getenv("TERM") == "dumb" {
 		return &lines{w: w}
 	}
-	return &bars{p: mpb.New(mpb.WithOutput(w), mpb.WithWidth(48), mpb.WithRefreshRate(120*time.Millisecond)), colour: os.Getenv("NO_COLOR") == ""}
+	return &bars{p: mpb.New(mpb.WithOutput(w), mpb.WithWidth(48), mpb.WithRefreshRate(120*time.Millisecond), mpb.PopCompletedMode()), colour: os.Getenv("NO_COLOR") == ""}
 }
 
 // lines prints when a stage begins and ends, and a sign of life every half minute between.
