@@ -16,7 +16,6 @@ type barFigure struct {
 	panels          []barPanel
 	keys            []legendKey
 	chance          float64 // a rule; NaN = none
-	chanceText      string
 	compact         bool
 }
 
@@ -243,7 +242,7 @@ func overScales(results []scaled, title string, value func(r *analyze.Result, ax
 				continue
 			}
 			e, ok := value(s.r, axis)
-			q := linePoint{x: float64(x), y: val(e.Value), lo: val(e.Low), hi: val(e.High), n: e.N, nullLo: nan, nullHi: nan}
+			q := linePoint{x: float64(x), y: val(e.Value), lo: val(e.Low), hi: val(e.High), n: e.N, p: nan, nullLo: nan, nullHi: nan}
 			x++
 			if ok {
 				l.points = append(l.points, q)
@@ -278,7 +277,7 @@ func ablationFigure(accuracy, coherence, alignment []scaled, model string, subse
 					continue
 				}
 				e := value(s.r, key)
-				l.points = append(l.points, linePoint{x: float64(x), y: val(e.Value), lo: val(e.Low), hi: val(e.High), n: e.N, nullLo: nan, nullHi: nan})
+				l.points = append(l.points, linePoint{x: float64(x), y: val(e.Value), lo: val(e.Low), hi: val(e.High), n: e.N, p: nan, nullLo: nan, nullHi: nan})
 			}
 			if len(l.points) > 0 {
 				p.lines = append(p.lines, l)

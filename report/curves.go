@@ -109,9 +109,9 @@ func val(p *float64) float64 {
 func series(l analyze.Line) []linePoint {
 	out := make([]linePoint, len(l.Points))
 	for i, p := range l.Points {
-		q := linePoint{x: float64(p.Block), y: val(p.Value), lo: val(p.Low), hi: val(p.High), n: p.N, nullLo: math.NaN(), nullHi: math.NaN()}
+		q := linePoint{x: float64(p.Block), y: val(p.Value), lo: val(p.Low), hi: val(p.High), n: p.N, p: nan, nullLo: nan, nullHi: nan}
 		if p.Null != nil {
-			q.nullLo, q.nullHi = p.Null.Low, p.Null.High
+			q.nullLo, q.nullHi, q.p = p.Null.Low, p.Null.High, val(p.Null.P)
 		}
 		out[i] = q
 	}
@@ -309,7 +309,7 @@ func comparisonFigure(r *analyze.Result, marks []ScaleMark, model string, subset
 	f := &lineFigure{title: r.Title, yLabel: r.Curve.Unit, within: r.Curve.Range, subtitle: fmt.Sprintf("%s · %s", model, subsetName(subset)) + methodNote(r.Curve.Method)}
 	panels := map[string]int{}
 	keyed := map[string]bool{}
-	for _, l := range r.Curve.Lines {
+	for _, l := range byQuantity(r.Curve.Lines) {
 		quantity, name, split := strings.Cut(l.Key, ": ")
 		s := lineSeries{key: keyName(l.Key), tone: keyTone(l.Key), points: series(l)}
 		if split {
@@ -338,6 +338,30 @@ func comparisonFigure(r *analyze.Result, marks []ScaleMark, model string, subset
 	f.nullKey()
 	f.columns = columnsFor(len(f.panels))
 	return f
+}
+
+// byQuantity groups lines called "quantity-axis" by quantity, so that a row of panels is one quantity.
+func byQuantity(lines []analyze.Line) []analyze.Line {
+	var stems []string
+	stem := func(key string) int {
+		for _, axis := range axisNames {
+			key = strings.TrimSuffix(key, "-"+axis)
+		}
+		if i := slices.Index(stems, key); i >= 0 {
+			return i
+		}
+		stems = append(stems, key)
+		return len(stems) - 1
+	}
+	rank := map[string]int{}
+	for _, l := range lines {
+		rank[l.Key] = stem(l.Key)
+	}
+	out := slices.Clone(lines)
+	if len(stems) < len(lines) && !slices.ContainsFunc(lines, func(l analyze.Line) bool { return strings.Contains(l.Key, ": ") }) {
+		slices.SortStableFunc(out, func(a, b analyze.Line) int { return rank[a.Key] - rank[b.Key] })
+	}
+	return out
 }
 
 func pointsOf(p linePanel) [][]linePoint {

@@ -9,7 +9,6 @@ import (
 
 // A lineFigure is a row (or rows) of panels of lines over blocks that share their axes.
 type lineFigure struct {
-	name     string // stable, for ids
 	title    string
 	subtitle string
 	yLabel   string
@@ -45,7 +44,7 @@ type linePoint struct {
 	x              float64
 	y, lo, hi      float64 // NaN where absent
 	n              int
-	tip            string // instead of the usual text
+	p              float64 // of the null; NaN where absent
 	nullLo, nullHi float64
 }
 
@@ -392,12 +391,12 @@ func (f *lineFigure) hits(s *scene, p linePanel, fr frame, x func(float64) float
 			if math.IsNaN(q.y) {
 				continue
 			}
-			tip := q.tip
-			if tip == "" {
-				tip = l.key + " " + interval(q.y, q.lo, q.hi)
-				if q.n > 0 {
-					tip += fmt.Sprintf(", n %d", q.n)
-				}
+			tip := l.key + " " + interval(q.y, q.lo, q.hi)
+			if q.n > 0 {
+				tip += fmt.Sprintf(", n %d", q.n)
+			}
+			if !math.IsNaN(q.p) {
+				tip += ", p " + pText(q.p)
 			}
 			seen[int(q.x)] = append(seen[int(q.x)], tip)
 		}

@@ -40,6 +40,7 @@ func (p *page) model(i int) {
 	w.accuracy()
 	w.clouds()
 	w.together()
+	w.changes()
 	w.further()
 	p.Models = append(p.Models, v)
 }
@@ -407,17 +408,45 @@ func (w *modelWriter) together() {
 	w.v.Sections = append(w.v.Sections, s)
 }
 
-// further draws every result that has no place above by its shape, folded.
-func (w *modelWriter) further() {
-	s := sectionView{ID: w.id("further"), Title: "Further measurements"}
+// changes draws what compares the model's scales with one another.
+func (w *modelWriter) changes() {
+	s := sectionView{ID: w.id("changes"), Title: "What changes from scale to scale",
+		Lede: "The same scenes at two scales, so differences are paired; p-values are adjusted for the number of comparisons."}
+	for _, metric := range w.metrics(func(e Entry) bool { return e.Scale == "" }) {
+		m := w.measured(metric)
+		for _, t := range m.Tabs {
+			if t.Checked {
+				s.Figures = append(s.Figures, t.Figures...)
+				for _, table := range t.Tables {
+					table.Caption = m.Title
+					s.Tables = append(s.Tables, table)
+				}
+			} else {
+				s.addMore(moreView{Title: m.Title + ": " + t.Name, Figures: t.Figures, Tables: t.Tables})
+			}
+		}
+	}
+	if len(s.Figures)+len(s.Tables) > 0 {
+		w.v.Sections = append(w.v.Sections, s)
+	}
+}
+
+// metrics lists the names of this model's metrics without a place of their own.
+func (w *modelWriter) metrics(which func(Entry) bool) []string {
 	var names []string
 	for _, e := range w.page.Results {
-		if e.Model == w.m.Name && e.Result != nil && !slices.Contains(shownElsewhere, e.Result.Metric) && !slices.Contains(names, e.Result.Metric) {
+		if e.Model == w.m.Name && e.Result != nil && which(e) && !slices.Contains(shownElsewhere, e.Result.Metric) && !slices.Contains(names, e.Result.Metric) {
 			names = append(names, e.Result.Metric)
 		}
 	}
 	slices.Sort(names)
-	for _, metric := range names {
+	return names
+}
+
+// further draws every result that has no place above by its shape, folded.
+func (w *modelWriter) further() {
+	s := sectionView{ID: w.id("further"), Title: "Further measurements"}
+	for _, metric := range w.metrics(func(e Entry) bool { return e.Scale != "" }) {
 		s.addMore(w.measured(metric))
 	}
 	if len(s.More) > 0 {

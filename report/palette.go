@@ -3,6 +3,7 @@ package report
 import (
 	"hash/fnv"
 	"slices"
+	"strings"
 )
 
 // Colours are fixed by meaning and the same in every figure, PNG or SVG. Categories take the Okabe–Ito hues in
@@ -85,6 +86,11 @@ func keyTone(key string) tone {
 	}
 	if _, ok := hues[tone(key)]; ok && len(key) > 2 {
 		return tone(key)
+	}
+	for _, axis := range axisNames {
+		if strings.HasSuffix(key, "-"+axis) {
+			return tone(axis)
+		}
 	}
 	named := []string{"vd-ei", "vd-ei-paper", "hd-ei", "hv-ei", "vd-ei-balanced"}
 	if i := slices.Index(named, key); i >= 0 {

@@ -93,41 +93,6 @@ func (s *scene) text(text string, x, y, size float64, a anchor, t tone) {
 	s.add(label{text: text, x: x, y: y, size: size, anchor: a, tone: t})
 }
 
-// place draws another scene at an offset.
-func (s *scene) place(o *scene, dx, dy float64) {
-	shift := func(pts []xy) []xy {
-		out := make([]xy, len(pts))
-		for i, p := range pts {
-			out[i] = xy{p.x + dx, p.y + dy}
-		}
-		return out
-	}
-	for _, item := range o.items {
-		switch v := item.(type) {
-		case polyline:
-			v.pts = shift(v.pts)
-			s.add(v)
-		case polygon:
-			v.pts = shift(v.pts)
-			s.add(v)
-		case rect:
-			v.x, v.y = v.x+dx, v.y+dy
-			s.add(v)
-		case dots:
-			v.pts = shift(v.pts)
-			s.add(v)
-		case label:
-			v.x, v.y = v.x+dx, v.y+dy
-			s.add(v)
-		case hit:
-			v.x, v.y = v.x+dx, v.y+dy
-			s.add(v)
-		default:
-			s.add(v)
-		}
-	}
-}
-
 // A span is an axis' limits with its ticks.
 type span struct {
 	lo, hi float64

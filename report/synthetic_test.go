@@ -1,7 +1,6 @@
 package report
 
 import (
-	"bytes"
 	"fmt"
 	"image"
 	"image/color"
@@ -14,9 +13,8 @@ import (
 // A made-up experiment of realistic shapes: what grows with scale grows, intervals shrink with n, and a seed decides the rest.
 
 type madeUp struct {
-	rng    *rand.Rand
-	models []Model
-	pairs  int
+	rng   *rand.Rand
+	pairs int
 }
 
 var madeScales = []Scale{
@@ -366,5 +364,3 @@ func material(b *Bundle, a Artefact, model string) []Material {
 	}
 	return out
 }
-
-var _ = bytes.MinRead
