@@ -13,7 +13,7 @@ import (
 )
 
 func (j recommendJSON) recommendation() Recommendation {
-	return Recommendation{j.Range, j.Top, j.Best, j.Criteria, j.Warnings, j.Plateau, j.Stable, j.Cutoff}
+	return Recommendation(j)
 }
 
 func byAxis(flat map[string]float64) map[string]map[int]float64 {
