@@ -204,11 +204,12 @@ type pairView struct {
 	Alt, Missing              string
 	Codes                     string
 	Marks                     [][]markView // by model
+	Tally                     string
 	Rows                      []answerView
 	NumberNames               []string
 }
 
-type markView struct{ Class, Sign, Title string }
+type markView struct{ Class, Signs string }
 
 type answerView struct {
 	Checkpoint        string

@@ -79,12 +79,9 @@ func (p *page) pairs() {
 		}
 		v.Codes = string(codes)
 		for i, m := range p.Bundle.Models {
-			var marks []markView
-			for j := range m.Scales {
-				marks = append(marks, markOf(codes[first[i]+j], p.PairHead[first[i]+j].Name))
-			}
-			v.Marks = append(v.Marks, marks)
+			v.Marks = append(v.Marks, marksOf(codes[first[i]:first[i]+len(m.Scales)]))
 		}
+		v.Tally = fmt.Sprintf("both right at %d of %d checkpoints", strings.Count(v.Codes, "2"), len(codes))
 		p.Pairs = append(p.Pairs, v)
 	}
 }
@@ -102,18 +99,28 @@ func code(o *Outcome) byte {
 	return '0'
 }
 
-func markOf(code byte, checkpoint string) markView {
-	switch code {
-	case '2':
-		return markView{"y", "●", checkpoint + ": both right"}
-	case '1':
-		return markView{"x", "◐", checkpoint + ": one right"}
-	case '0':
-		return markView{"n", "○", checkpoint + ": none right"}
-	case 'f':
-		return markView{"n", "✕", checkpoint + ": failed"}
+// marksOf writes one sign per checkpoint, in stretches of one colour.
+func marksOf(codes []byte) []markView {
+	var out []markView
+	for _, c := range codes {
+		class, sign := "x", "·" // not asked
+		switch c {
+		case '2':
+			class, sign = "y", "●"
+		case '1':
+			sign = "◐"
+		case '0':
+			class, sign = "n", "○"
+		case 'f':
+			class, sign = "n", "✕"
+		}
+		if k := len(out) - 1; k >= 0 && out[k].Class == class {
+			out[k].Signs += sign
+		} else {
+			out = append(out, markView{class, sign})
+		}
 	}
-	return markView{"x", "·", checkpoint + ": not asked"}
+	return out
 }
 
 func answerRow(o *Outcome, name string) *answerView {
