@@ -81,19 +81,22 @@ func (s *session) walkMetrics(ctx context.Context, sr *series) error {
 	if err != nil {
 		return err
 	}
-	err = s.each(ctx, "metrics "+sr.name(), todo, func(ctx context.Context, n *Node) ([]ledger.Blob, error) {
-		r, err := n.metric.Run(st.vectors, n.subset, s.metricOptions())
-		if err != nil {
-			return nil, err
-		}
-		blob, err := json.Marshal(r)
-		if err != nil {
-			return nil, fmt.Errorf("metric %s: result: %w", n.metric.Name, err)
-		}
-		return []ledger.Blob{{Name: "result", Bytes: blob}}, nil
-	})
+	err = s.each(ctx, "metrics "+sr.name(), todo, func(_ context.Context, n *Node) ([]ledger.Blob, error) { return s.measure(n, st) })
 	spread(nodes)
 	return err
+}
+
+// measure computes a metric's one output, "result".
+func (s *session) measure(n *Node, st *states) ([]ledger.Blob, error) {
+	r, err := n.metric.Run(st.vectors, n.subset, s.metricOptions())
+	if err != nil {
+		return nil, err
+	}
+	blob, err := json.Marshal(r)
+	if err != nil {
+		return nil, fmt.Errorf("metric %s: result: %w", n.metric.Name, err)
+	}
+	return []ledger.Blob{{Name: "result", Bytes: blob}}, nil
 }
 
 // feeds tells whether the experiment has what a metric needs.
@@ -109,14 +112,14 @@ func (s *session) metricOptions() analyze.Options {
 // vectors, rest on. It returns what is waited for while there are queries without outcome.
 func (s *session) captureList(sr *series) (waits string) {
 	list := make([]byte, 0, len(sr.captures)*33)
-	open := 0
+	open := map[*Node]bool{}
 	queries := sr.captures
 	for _, q := range sr.quads {
-		queries = append(queries, q[:]...)
+		queries = append(queries, q[:]...) // some are captures of the set as well
 	}
 	for _, n := range queries {
 		if !n.done || n.outcome.err != nil {
-			open++
+			open[n] = true
 			continue
 		}
 		tag := byte(0)
@@ -128,8 +131,8 @@ func (s *session) captureList(sr *series) (waits string) {
 			list = append(list, out.Digest[:]...)
 		}
 	}
-	if open > 0 {
-		return fmt.Sprintf("waits for %d of %d captures of %s", open, len(queries), sr.name())
+	if len(open) > 0 {
+		return fmt.Sprintf("waits for %d captures of %s", len(open), sr.name())
 	}
 	sr.list = ledger.Sum(list)
 	return ""

@@ -76,6 +76,8 @@ type Node struct {
 	ran     bool
 	twin    *Node // does the same work; set on all but the first of equals
 
+	original *Node // of a copy that is executed again
+
 	// What the node is about, by kind.
 	image    string          // capture: digest of the picture; "" if there is none, for the reason in imageErr
 	imageErr string          // capture

@@ -21,7 +21,7 @@ func (s *session) walkQuads(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("boxes %s: %w", s.boxesPath, err)
 	}
-	options := dataset.QuadOptions{RealSize: s.exp.Data.Heights == "image", Horizontal: s.exp.Data.Quads == "horizontal"}
+	options := s.quadOptions()
 	n := s.add(KindQuads, "quads", ledger.NewKey(string(KindQuads), kindVersion[KindQuads]).
 		Digest("boxes", boxes).Digest("pairs", s.setDigest).JSON("options", options))
 	todo, err := s.settle([]*Node{n})
@@ -44,6 +44,10 @@ func (s *session) walkQuads(ctx context.Context) error {
 		return fmt.Errorf("quads: stored quads: %w", err)
 	}
 	return nil
+}
+
+func (s *session) quadOptions() dataset.QuadOptions {
+	return dataset.QuadOptions{RealSize: s.exp.Data.Heights == "image", Horizontal: s.exp.Data.Quads == "horizontal"}
 }
 
 func (s *session) buildQuads(ctx context.Context, n *Node, options dataset.QuadOptions) error {

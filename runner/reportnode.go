@@ -66,17 +66,7 @@ func (s *session) walkReport(ctx context.Context) error {
 		return err
 	}
 	n.artefact = report.Artefact{Paths: []string{s.exp.Name + "/index.html"}}
-	err = s.each(ctx, "report", todo, func(ctx context.Context, n *Node) ([]ledger.Blob, error) {
-		bundle, err := s.bundle(ctx)
-		if err != nil {
-			return nil, err
-		}
-		page, err := report.HTML(bundle)
-		if err != nil {
-			return nil, err
-		}
-		return []ledger.Blob{{Name: "file", Bytes: page}}, nil
-	})
+	err = s.each(ctx, "report", todo, func(ctx context.Context, _ *Node) ([]ledger.Blob, error) { return s.page(ctx) })
 	if err != nil || !n.good() {
 		return err
 	}
@@ -84,6 +74,19 @@ func (s *session) walkReport(ctx context.Context) error {
 		s.finish(n, outcome{err: err})
 	}
 	return nil
+}
+
+// page renders the report's one output, "file".
+func (s *session) page(ctx context.Context) ([]ledger.Blob, error) {
+	bundle, err := s.bundle(ctx)
+	if err != nil {
+		return nil, err
+	}
+	page, err := report.HTML(bundle)
+	if err != nil {
+		return nil, err
+	}
+	return []ledger.Blob{{Name: "file", Bytes: page}}, nil
 }
 
 // reportPath is where the page lies.
