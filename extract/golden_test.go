@@ -3,6 +3,7 @@ package extract
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -23,7 +24,7 @@ const stateTolerance = 1e-4
 
 // A goldenSet is a tiny checkpoint with what the reference makes of it; see family/testdata.
 type goldenSet struct {
-	name       string
+	family     string
 	dir        string
 	checkpoint string
 	processor  string
@@ -48,17 +49,21 @@ func needRuntime(t testing.TB) {
 
 var goldenSets = []struct{ family, set, processor string }{
 	{"qwen2_5_vl", "base", ""},
-	{"qwen2_5_vl", "finetune", "base"},
+	{"qwen2_5_vl", "finetune", "base/checkpoint"},
 	{"nvila", "lite", ""},
 	{"nvila", "roborefer", ""},
+	{"molmo", "o-hf", ""},
+	{"molmo", "o-native", "o-hf/checkpoint"},
+	{"molmo", "o-native", "o-native/tokenizer"},
+	{"molmo", "d-hf", ""},
 }
 
 func openGolden(t testing.TB, family, set, processor string) *goldenSet {
 	t.Helper()
 	dir := filepath.Join("family", "testdata", family, set)
-	g := &goldenSet{name: family + "/" + set, dir: dir, checkpoint: filepath.Join(dir, "checkpoint")}
+	g := &goldenSet{family: family, dir: dir, checkpoint: filepath.Join(dir, "checkpoint")}
 	if processor != "" {
-		g.processor = filepath.Join("family", "testdata", family, processor, "checkpoint")
+		g.processor = filepath.Join("family", "testdata", family, processor)
 	}
 	raw, err := os.ReadFile(filepath.Join(dir, "cases.json"))
 	if err != nil {
@@ -97,6 +102,9 @@ func golden[T npy.Element](t testing.TB, g *goldenSet, name string) []T {
 func (g *goldenSet) image(t testing.TB, name string) []byte {
 	t.Helper()
 	raw, err := os.ReadFile(filepath.Join(g.dir, "images", name))
+	if errors.Is(err, os.ErrNotExist) { // pictures that the processors are tested with, too
+		raw, err = os.ReadFile(filepath.Join("vision", "testdata", "pictures", g.family+"-"+name))
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -71,6 +71,18 @@ func (t *Text) Embed(table safetensors.Tensor) onnx.Value {
 	return t.g.Widen(t.g.Gather(t.g.Stored(table), t.id, 0))
 }
 
+// EmbedExtended looks the ids up in two tables, one continuing where the other ends: [b, s, width]. Joining them first
+// would copy both.
+func (t *Text) EmbedExtended(table, more safetensors.Tensor) onnx.Value {
+	g := t.g
+	end := g.Int(table.Shape[0])
+	beyond := g.Greater(t.id, g.Int(table.Shape[0]-1))
+	near := g.Gather(g.Stored(table), g.Where(beyond, g.Int(0), t.id), 0)
+	far := g.Gather(g.Stored(more), g.Where(beyond, g.Sub(t.id, end), g.Int(0)), 0)
+	beyond = g.Reshape(beyond, t.id.Dim(0), t.id.Dim(1), onnx.N(1))
+	return g.Where(beyond, g.Widen(far), g.Widen(near))
+}
+
 // Features declares a feature input and places its rows: [b, s, width], zeros at text positions.
 func (t *Text) Features(name string) onnx.Value {
 	in := t.g.Input(name, onnx.Float32, onnx.Sym(name+" rows"), onnx.N(t.shape.Width))
