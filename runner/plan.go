@@ -2,9 +2,9 @@ package runner
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"time"
 
 	"swaprun/ledger"
@@ -95,7 +95,7 @@ func Explain(ctx context.Context, exp *Experiment, opts Options, id string) (*Ex
 
 func (s *session) compareNearest(x *Explanation, key *ledger.Key) error {
 	claims, err := s.led.Claims(key.ID())
-	if err != nil {
+	if err != nil && !errors.Is(err, ledger.ErrNotFound) {
 		return err
 	}
 	for _, e := range claims {
@@ -108,29 +108,10 @@ func (s *session) compareNearest(x *Explanation, key *ledger.Key) error {
 		return err
 	}
 	x.Nearest = near.ID().String()
-	if near.Version != key.Version {
-		x.Changes = append(x.Changes, FieldDelta{"version of the kind", strconv.Itoa(near.Version), strconv.Itoa(key.Version)})
-	}
-	for _, f := range key.Fields {
-		was, _ := near.Get(f.Role)
-		if was != f.Value {
-			x.Changes = append(x.Changes, FieldDelta{f.Role, valueText(was), valueText(f.Value)})
-		}
-	}
-	for _, f := range near.Fields {
-		if _, ok := key.Get(f.Role); !ok {
-			x.Changes = append(x.Changes, FieldDelta{f.Role, valueText(f.Value), ""})
-		}
+	for _, d := range ledger.DiffKeys(near, key) {
+		x.Changes = append(x.Changes, FieldDelta{d.Path, d.Old, d.New})
 	}
 	return nil
-}
-
-// valueText is empty for a field that is not there.
-func valueText(v ledger.Value) string {
-	if v == (ledger.Value{}) {
-		return ""
-	}
-	return v.String()
 }
 
 func deviceText(d ledger.Device) string {

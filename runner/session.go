@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -158,8 +159,10 @@ func (s *session) settle(nodes []*Node) (todo []*Node, err error) {
 			continue
 		}
 		n.State = Due
-		if len(n.Why) == 0 {
-			n.Why = []string{s.whyRun(n)}
+		if len(n.Why) == 0 && !s.execute && len(todo) < explained {
+			n.Why = []string{s.whyDue(n)}
+		} else if len(n.Why) == 0 {
+			n.Why = []string{"not in the ledger"}
 		}
 		if twin := first[ids[i]]; twin != nil {
 			n.twin = twin
@@ -171,9 +174,46 @@ func (s *session) settle(nodes []*Node) (todo []*Node, err error) {
 	return todo, nil
 }
 
-// whyRun is the short form of explain, for plans: what the ledger would have to hold.
-func (s *session) whyRun(n *Node) string {
-	return "no outcome for this key in the ledger; see explain"
+// explained bounds how many nodes of one batch a plan compares with earlier keys; the rest of a thousand like nodes has
+// the same reason or can be asked with explain.
+const explained = 2000
+
+// whyDue is the short form of explain, for plans: what sets the key apart from the nearest earlier one.
+func (s *session) whyDue(n *Node) string {
+	near, _, ok, err := s.led.Nearest(n.Key)
+	if err != nil || !ok {
+		return "the ledger holds no " + string(n.Kind) + " yet"
+	}
+	var roles []string
+	for _, d := range ledger.DiffKeys(near, n.Key) {
+		role := roleOf(d.Path, near, n.Key)
+		if !slices.Contains(roles, role) {
+			roles = append(roles, role)
+		}
+	}
+	// Every query has a question and a picture of its own; that is not what a person asks about.
+	if asks := func(r string) bool { return r == "question" || r == "image" }; n.Kind == KindCapture {
+		if !slices.ContainsFunc(roles, func(r string) bool { return !asks(r) }) {
+			return "not asked yet"
+		}
+		roles = slices.DeleteFunc(roles, asks)
+	}
+	if len(roles) > 4 {
+		roles = append(roles[:3], fmt.Sprintf("%d more", len(roles)-3))
+	}
+	return "new " + strings.Join(roles, ", ")
+}
+
+// roleOf is the field that a difference lies in.
+func roleOf(path string, keys ...*ledger.Key) string {
+	for _, k := range keys {
+		for _, f := range k.Fields {
+			if rest, ok := strings.CutPrefix(path, f.Role); ok && (rest == "" || rest[0] == '.' || rest[0] == '[') {
+				return f.Role
+			}
+		}
+	}
+	return path
 }
 
 // finish takes the outcome of a node that ran, and that of its twins.

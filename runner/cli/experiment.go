@@ -125,6 +125,9 @@ func printPlan(w io.Writer, plan *runner.PlanSummary) {
 		group := strings.Join(parts[:min(len(parts), 3)], "/")
 		if n.Kind == runner.KindFile || n.Kind == runner.KindFigure {
 			group = strings.Join(parts[:min(len(parts), 2)], "/")
+			if n.State == runner.Unknown {
+				why = "waits for what it is made from"
+			}
 		}
 		key := fmt.Sprint(n.State, group, why)
 		l := at[key]
