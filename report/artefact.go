@@ -126,6 +126,11 @@ func (a Artefact) Render(w io.Writer, in []Material) error {
 		if !need.Optional && !in[i].holds(need.Source) {
 			return fmt.Errorf("render %s: no %s of scale %q (metric %q, subset %q)", a.Paths[0], need.Source, need.Scale, need.Metric, need.Subset)
 		}
+		if r := in[i].Result; r != nil {
+			if err := sound(r); err != nil {
+				return fmt.Errorf("render %s: %w", a.Paths[0], err)
+			}
+		}
 	}
 	draw, ok := renderers[a.Recipe.Draw]
 	if !ok {

@@ -48,7 +48,21 @@ func HTML(b *Bundle) ([]byte, error) {
 	if b == nil {
 		return nil, errors.New("render report: no bundle")
 	}
-	p := newPage(b)
+	// The caller's bundle stays as it is; what is unsound is named and left out.
+	checked := *b
+	checked.Results = nil
+	var unsound []string
+	for _, e := range b.Results {
+		if e.Result != nil {
+			if err := sound(e.Result); err != nil {
+				unsound = append(unsound, fmt.Sprintf("%s %s: %v: left out", e.Model, e.Scale, err))
+				continue
+			}
+		}
+		checked.Results = append(checked.Results, e)
+	}
+	p := newPage(&checked)
+	p.Warnings = append(p.Warnings, unsound...)
 	t, err := template.New("page").Parse(pageTemplate)
 	if err != nil {
 		return nil, fmt.Errorf("render report: %w", err)

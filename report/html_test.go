@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -222,6 +223,46 @@ func TestEmptyBundle(t *testing.T) {
 	}
 	if _, err := HTML(nil); err == nil {
 		t.Error("no bundle gives no error")
+	}
+}
+
+// A result that is not what its fields promise is named, and the rest of the page stands.
+func TestUnsoundResults(t *testing.T) {
+	for name, spoil := range map[string]func(*analyze.Result){
+		"short row": func(r *analyze.Result) {
+			r.Grids = []analyze.Grid{{Rows: []string{"a"}, Cols: []string{"b", "c"}, Cells: [][]analyze.Estimate{{{}}}}}
+		},
+		"missing rows": func(r *analyze.Result) { r.Grids = []analyze.Grid{{Rows: []string{"a"}}} },
+		"far block": func(r *analyze.Result) {
+			r.Curve = &analyze.Curve{Lines: []analyze.Line{{Points: []analyze.Point{{Block: 1 << 40}}}}}
+		},
+		"falling blocks": func(r *analyze.Result) {
+			r.Curve = &analyze.Curve{Lines: []analyze.Line{{Points: []analyze.Point{{Block: 2}, {Block: 1}}}}}
+		},
+		"flat point": func(r *analyze.Result) {
+			r.Clouds = []analyze.Cloud{{Axes: []string{"x", "y"}, Points: []analyze.Mark{{At: []float64{1}}}}}
+		},
+		"narrow table": func(r *analyze.Result) {
+			r.Table = &analyze.Table{Columns: []string{"a", "b"}, Rows: []analyze.TableRow{{Cells: []analyze.Estimate{{}}}}}
+		},
+		"backwards range": func(r *analyze.Result) { r.Grids = []analyze.Grid{{Range: &[2]float64{1, -1}}} },
+	} {
+		b := syntheticBundle(6, 2)
+		r := &analyze.Result{Metric: MetricPCA, Subset: analyze.AllPairs}
+		spoil(r)
+		b.Results[0].Result = r
+		before := len(b.Results)
+		page, err := HTML(b)
+		if err != nil || !strings.Contains(string(page), "left out</li>") {
+			t.Errorf("%s: not named (%v)", name, err)
+		}
+		if len(b.Results) != before || b.Results[0].Result != r {
+			t.Errorf("%s: the caller's bundle changed", name)
+		}
+		a := Artefact{Paths: []string{"x"}, Recipe: Recipe{Draw: "result.json"}, Inputs: []Input{{Source: FromResult}}}
+		if err := a.Render(io.Discard, []Material{{Result: r}}); err == nil {
+			t.Errorf("%s: an artefact renders it", name)
+		}
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 )
 
 // maxThumbnailPixels bounds what Thumbnail decodes: a picture of more pixels is not shown.
-const maxThumbnailPixels = 64 << 20
+const maxThumbnailPixels = 32 << 20
 
 // Thumbnail makes an image fit to embed: PNG or JPEG bytes whose longer side is at most side pixels stay as they are if
 // they are small; everything else is decoded, scaled and written as JPEG. Only for looking at: what a model sees is decoded elsewhere.
