@@ -12,6 +12,7 @@
 // as SVG for the page. Colours are fixed per category, axis and position of a scale (see palette).
 // Everything here is a function of its arguments: no clock, no file, no environment, no map order.
 //
-// Results are rendered by their shape (curve, grids, clouds, table). Metric names matter in one place
-// only: the files of the released tree, whose names and keys say which number they hold.
+// Results are rendered by their shape (curve, grids, clouds, table), so a new metric needs nothing here.
+// Names matter in two places: the files of the released tree, whose names and keys say which number they
+// hold, and the page's answer and order, which give the metrics that answer its question a place of their own.
 package report
