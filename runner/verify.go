@@ -175,7 +175,7 @@ func (s *session) verify(ctx context.Context, sample Sample) (*Verification, err
 	defer os.RemoveAll(scratch)
 	s.opts.Out = scratch
 
-	out := &Verification{Experiment: s.exp.Name, Nodes: map[Kind]*VerifyTally{}, Devices: []string{}, Findings: []Check{}, Device: deviceText(ledger.ThisDevice(s.runtimeName))}
+	out := &Verification{Experiment: s.exp.Name, Nodes: map[Kind]*VerifyTally{}, Devices: []string{}, Findings: []Check{}, Device: deviceText(ledger.ThisDevice(""))}
 	var known []*Node
 	seen := map[ledger.ActionID]bool{}
 	for _, n := range s.nodes {
@@ -260,7 +260,7 @@ func (s *session) settleFailure(n *Node) error {
 	if n.outcome.err == nil {
 		return nil
 	}
-	return s.verification.note(n, NotExecuted, 0, 0, n.outcome.err.Error(), 0)
+	return s.verification.note(n, NotExecuted, 0, 0, n.outcome.err.Error(), 0, s.meta(n.Kind, s.started, 0).Device)
 }
 
 // dataAgain reads table or boxes anew, in a session of its own: this one goes on with the recorded pairs.
@@ -407,7 +407,7 @@ func (v *verification) compare(n *Node, blobs []ledger.Blob, failed bool, meta l
 	}
 	n.done = true
 	n.outcome = outcome{failed: failed, outputs: results[0].Outputs}
-	return v.note(n, verdict, difference, tolerance, what, results[0].Claims)
+	return v.note(n, verdict, difference, tolerance, what, results[0].Claims, meta.Device)
 }
 
 // judge compares outputs: names, then bytes, then within the kind's tolerance.
@@ -618,7 +618,7 @@ func answersApart(old, now []byte) (float64, string, error) {
 }
 
 // note enters one check.
-func (v *verification) note(n *Node, verdict string, difference, tolerance float64, what string, claims int) error {
+func (v *verification) note(n *Node, verdict string, difference, tolerance float64, what string, claims int, device ledger.Device) error {
 	stands := ""
 	if r, ok, err := v.led.Lookup(n.Key.ID()); err != nil {
 		return err
@@ -633,16 +633,15 @@ func (v *verification) note(n *Node, verdict string, difference, tolerance float
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	device := v.out.Device
-	if n.Kind != KindCapture { // nothing else runs in onnxruntime
-		device = deviceText(ledger.ThisDevice(""))
-	}
 	c := Check{
 		Node: n.ID, Verdict: verdict, Tolerance: tolerance, What: what,
-		Action: n.Key.ID().String(), Stands: stands, Device: device, Executions: claims,
+		Action: n.Key.ID().String(), Stands: stands, Device: deviceText(device), Executions: claims,
 	}
 	if !math.IsInf(difference, 1) && verdict != NotExecuted {
 		c.Difference = &difference
+	}
+	if device.Runtime != "" {
+		v.out.Device = c.Device
 	}
 	v.out.Nodes[n.Kind].count(verdict)
 	v.out.Total.count(verdict)

@@ -18,9 +18,9 @@ func ledgerCommand(s Streams) *cobra.Command {
 	var file string
 	cmd := &cobra.Command{
 		Use:   "ledger",
-		Short: "Read and verify the ledger",
+		Short: "Read, verify and tidy the ledger",
 		Args: func(cmd *cobra.Command, args []string) error {
-			return usageError{errors.New("ledger takes log, show, check or stat")}
+			return usageError{errors.New("ledger takes log, show, check, stat or gc")}
 		},
 		RunE: func(*cobra.Command, []string) error { return nil },
 	}
@@ -90,7 +90,7 @@ func ledgerCommand(s Streams) *cobra.Command {
 			return printJSON(s.Out, st)
 		}),
 	}
-	cmd.AddCommand(log, show, check, stat)
+	cmd.AddCommand(log, show, check, stat, gcCommand(s, &file))
 	return cmd
 }
 
