@@ -4,11 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"swaprun/extract"
@@ -45,35 +43,40 @@ var weightEndings = []string{".safetensors", ".pt"}
 // configEndings are files that say what a model is.
 var configEndings = []string{".json", ".jinja", ".txt", ".yaml", ".model"}
 
-// checkpointFiles lists what a checkpoint is made of, by slash-separated path below its directory. Files that turn out not to
-// matter do no harm: they can change the key of this node only, and captures rest on its outputs.
+// checkpointFiles lists what a checkpoint is made of, by slash-separated path below its directory, links followed: the hub's cache is
+// made of them. Files that turn out not to matter do no harm: they can change the key of this node only, and captures
+// rest on its outputs.
 func checkpointFiles(dir string, weights bool) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
 	var files []string
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+	for _, e := range entries {
+		name := e.Name()
+		info, err := os.Stat(filepath.Join(dir, name))
 		if err != nil {
-			return err
+			return nil, err
 		}
-		rel, err := filepath.Rel(dir, path)
-		if err != nil {
-			return err
-		}
-		rel = filepath.ToSlash(rel)
-		if d.IsDir() {
-			base := d.Name()
-			// Depth parts are never read (extract/family), optimizer states neither.
-			if rel != "." && (strings.HasPrefix(base, ".") || strings.HasPrefix(base, "depth_") || strings.Count(rel, "/") > 1) {
-				return fs.SkipDir
+		switch {
+		case info.IsDir() && slices.Contains(partFolders, name):
+			inside, err := checkpointFiles(filepath.Join(dir, name), weights)
+			if err != nil {
+				return nil, err
 			}
-			return nil
+			for _, f := range inside {
+				files = append(files, name+"/"+f)
+			}
+		case info.Mode().IsRegular() && (hasEnding(name, configEndings) || weights && hasEnding(name, weightEndings)):
+			files = append(files, name)
 		}
-		if hasEnding(rel, configEndings) || weights && hasEnding(rel, weightEndings) {
-			files = append(files, rel)
-		}
-		return nil
-	})
+	}
 	slices.Sort(files)
-	return files, err
+	return files, nil
 }
+
+// partFolders are the folders that families look into; depth parts and the trainer's own folders are none of them.
+var partFolders = []string{"llm", "vision_tower", "mm_projector", "model"}
 
 // walkCheckpoint learns what a scale's model is: digests of its files make the key, and the outputs say, independent of file
 // layout and formatting, what can change a number.

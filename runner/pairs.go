@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"path/filepath"
 	"time"
 
 	"swaprun/extract/dataset"
@@ -34,6 +35,9 @@ func (s *session) walkPairs(ctx context.Context) error {
 	s.tableDigest = table
 	options := s.exp.Data.options()
 	key := ledger.NewKey(string(KindPairs), kindVersion[KindPairs]).Digest("table", table).JSON("options", options)
+	if err := s.keyPictures(ctx, key); err != nil {
+		return err
+	}
 	n := s.add(KindPairs, "pairs", key)
 	s.pairs = n
 	todo, err := s.settle([]*Node{n})
@@ -59,11 +63,51 @@ func (s *session) walkPairs(ctx context.Context) error {
 	return nil
 }
 
+// keyPictures adds the digests of pictures that the table names by path. Which those are is remembered by the table's digest, so that
+// an unchanged table need not be read for it.
+func (s *session) keyPictures(ctx context.Context, key *ledger.Key) error {
+	memo := s.led.Memo("table pictures")
+	list, known := memo.Get(s.tableDigest[:])
+	var paths []string
+	if known {
+		if err := json.Unmarshal(list, &paths); err != nil {
+			known = false
+		}
+	}
+	if !known {
+		var err error
+		if s.table, err = dataset.Open(s.tablePath); err != nil {
+			return Problems{s.exp.at(err.Error(), "data", "path")}
+		}
+		paths = s.table.ImagePaths()
+		if list, err = json.Marshal(paths); err != nil {
+			return err
+		}
+		memo.Put(s.tableDigest[:], list)
+	}
+	for _, p := range paths {
+		local := filepath.FromSlash(p)
+		if !filepath.IsLocal(local) {
+			continue // refused when the pair is built
+		}
+		d, err := s.led.FileDigest(ctx, filepath.Join(filepath.Dir(s.tablePath), local), nil)
+		if err != nil {
+			key.Text("picture "+p, err.Error())
+			continue
+		}
+		key.Digest("picture "+p, d)
+	}
+	return nil
+}
+
 func (s *session) buildPairs(ctx context.Context, n *Node, options dataset.Options) error {
 	start := time.Now()
-	table, err := dataset.Open(s.tablePath)
-	if err != nil {
-		return Problems{s.exp.at(err.Error(), "data", "path")}
+	table := s.table
+	if table == nil {
+		var err error
+		if table, err = dataset.Open(s.tablePath); err != nil {
+			return Problems{s.exp.at(err.Error(), "data", "path")}
+		}
 	}
 	set, err := dataset.Build(table, options)
 	if err != nil {

@@ -71,6 +71,27 @@ func (t *Table) Image(row int) ([]byte, error) {
 	return nil, &ImageError{"image: the cell is empty"}
 }
 
+// ImagePaths lists the files that rows without an image of their own name in column image_path: relative to the table's folder,
+// each once, in order of appearance. Their content is part of what a set is built from.
+func (t *Table) ImagePaths() []string {
+	column := t.Find("image_path")
+	if column < 0 {
+		return nil
+	}
+	var paths []string
+	seen := map[string]bool{}
+	for row := range t.Rows() {
+		if t.image >= 0 && !t.Value(row, t.image).Missing() {
+			continue
+		}
+		if v := t.Value(row, column); !v.Missing() && !seen[v.String()] {
+			seen[v.String()] = true
+			paths = append(paths, v.String())
+		}
+	}
+	return paths
+}
+
 // imageText reads an image cell from the file and takes off its quotes.
 func (t *Table) imageText(row int) ([]byte, error) {
 	at := t.images[row]
