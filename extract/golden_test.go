@@ -54,7 +54,6 @@ var goldenSets = []struct{ family, set, processor string }{
 	{"nvila", "roborefer", ""},
 	{"molmo", "o-hf", ""},
 	{"molmo", "o-native", "o-hf/checkpoint"},
-	{"molmo", "o-native", "o-native/tokenizer"},
 	{"molmo", "d-hf", ""},
 }
 

@@ -638,6 +638,11 @@ func openMolmoNative(dir string) (*safetensors.Set, error) {
 	if err != nil {
 		return nil, err
 	}
+	plainMolmoNames(tensors)
+	return safetensors.NewSet([]string{path}, tensors)
+}
+
+func plainMolmoNames(tensors []safetensors.Tensor) {
 	size := 0 // blocks in the first group
 	for i := range tensors {
 		tensors[i].Name = strings.ReplaceAll(tensors[i].Name, "_fsdp_wrapped_module.", "")
@@ -652,7 +657,6 @@ func openMolmoNative(dir string) (*safetensors.Set, error) {
 			tensors[i].Name = fmt.Sprintf("transformer.blocks.%d.%s", group*size+block, g[3])
 		}
 	}
-	return safetensors.NewSet([]string{path}, tensors)
 }
 
 // The image tokens, in the order in which the reference adds them to a tokenizer.
@@ -720,6 +724,9 @@ func (m *molmoModel) readTokens(src Source, config string) error {
 		if bos, ok = m.tokens.EOS(); !ok {
 			return fmt.Errorf("tokenizer of %s declares neither bos_token nor eos_token, and a prompt begins with one", src.Processor)
 		}
+	}
+	if bos >= c.Embedding+c.Extra {
+		return fmt.Errorf("tokenizer of %s begins texts with id %d; %s describes embedding tables of %d and %d rows", src.Processor, bos, config, c.Embedding, c.Extra)
 	}
 	m.bos = bos
 	return nil
