@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strconv"
 
@@ -97,6 +98,105 @@ func (s *session) measure(n *Node, st *states) ([]ledger.Blob, error) {
 		return nil, fmt.Errorf("metric %s: result: %w", n.metric.Name, err)
 	}
 	return []ledger.Blob{{Name: "result", Bytes: blob}}, nil
+}
+
+// walkComparisons computes what sets the scales of one model apart, on the pairs they share.
+func (s *session) walkComparisons(ctx context.Context, m *modelWalk) error {
+	var whole []*series // scales whose queries all have an outcome
+	waits := ""
+	for _, sr := range m.series {
+		if sr.list != (ledger.Digest{}) {
+			whole = append(whole, sr)
+		} else {
+			waits = "waits for captures of " + sr.name()
+		}
+	}
+	if len(m.series) < 2 || s.execute && len(whole) < 2 {
+		return nil
+	}
+	var nodes []*Node
+	for _, c := range analyze.Comparisons() {
+		if s.exp.Analyses != nil && !slices.Contains(s.exp.Analyses, c.Name) {
+			continue
+		}
+		for _, subset := range subsets {
+			if c.Subsets != nil && !slices.Contains(c.Subsets, subset) {
+				continue
+			}
+			id := fmt.Sprintf("metric/%s/%s/%s", m.model.Name, subset, c.Name)
+			var n *Node
+			if waits != "" && !s.execute {
+				n = s.add(KindMetric, id, nil, waits)
+			} else {
+				key := ledger.NewKey(string(KindMetric), kindVersion[KindMetric]).
+					Text("comparison", c.Name).Int("metric_version", int64(c.Version)).Text("subset", string(subset)).
+					JSON("options", s.metricOptions()).Int("answers_version", answersVersion).
+					Digest("pairs", s.setDigest).Digest("quads", s.quadsDigest)
+				names := make([]string, len(whole))
+				for i, sr := range whole {
+					names[i] = sr.scale.Name
+					key.Digest("captures "+sr.scale.Name, sr.list)
+				}
+				n = s.add(KindMetric, id, key.Texts("scales", names...))
+			}
+			n.comparison, n.subset, n.model = c, subset, m
+			nodes = append(nodes, n)
+		}
+	}
+	todo, err := s.settle(nodes)
+	if err != nil || len(todo) == 0 || !s.execute {
+		return err
+	}
+	names, vectors := make([]string, len(whole)), make([]*analyze.Vectors, len(whole))
+	for i, sr := range whole {
+		st, err := s.load(ctx, sr)
+		if err != nil {
+			return err
+		}
+		names[i], vectors[i] = sr.scale.Name, st.vectors
+	}
+	defer func() {
+		for _, sr := range whole {
+			sr.release()
+		}
+	}()
+	defer boundMemory()()
+	err = s.each(ctx, "comparisons "+m.model.Name, todo, func(ctx context.Context, n *Node) ([]ledger.Blob, error) {
+		return resultBlob(n.comparison.Run(names, vectors, n.subset, s.metricOptions()))
+	})
+	spread(nodes)
+	return err
+}
+
+func resultBlob(r *analyze.Result, err error) ([]ledger.Blob, error) {
+	if err != nil {
+		return nil, err
+	}
+	blob, err := json.Marshal(r)
+	if err != nil {
+		return nil, fmt.Errorf("result of %s: %w", r.Metric, err)
+	}
+	return []ledger.Blob{{Name: "result", Bytes: blob}}, nil
+}
+
+// metricMemory is what metrics may take beyond the vectors: garbage is collected earlier than Go would by itself.
+const metricMemory = 180 << 20
+
+// boundMemory keeps the heap near what it holds now until the function it returns is called.
+func boundMemory() (restore func()) {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	old := debug.SetMemoryLimit(int64(m.HeapAlloc+m.StackSys) + metricMemory)
+	return func() { debug.SetMemoryLimit(old) }
+}
+
+// release drops a scale's states and what was derived from them.
+func (sr *series) release() {
+	if sr.states != nil {
+		sr.states.vectors.Forget()
+		sr.states = nil
+	}
 }
 
 // feeds tells whether the experiment has what a metric needs.

@@ -79,13 +79,15 @@ type Node struct {
 	original *Node // of a copy that is executed again
 
 	// What the node is about, by kind.
-	image    string          // capture: digest of the picture; "" if there is none, for the reason in imageErr
-	imageErr string          // capture
-	question string          // capture
-	metric   analyze.Metric  // metric
-	subset   analyze.Subset  // metric
-	artefact report.Artefact // file, figure
-	series   *series         // metric
+	image      string             // capture: digest of the picture; "" if there is none, for the reason in imageErr
+	imageErr   string             // capture
+	question   string             // capture
+	metric     analyze.Metric     // metric
+	subset     analyze.Subset     // metric
+	artefact   report.Artefact    // file, figure
+	series     *series            // metric
+	comparison analyze.Comparison // metric over scales
+	model      *modelWalk         // metric over scales
 }
 
 // outcome is what the ledger holds of an action.

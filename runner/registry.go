@@ -13,6 +13,10 @@ func registered() map[string][]string {
 	for _, m := range analyze.Metrics() {
 		metrics = append(metrics, m.Name)
 	}
+	for _, c := range analyze.Comparisons() {
+		metrics = append(metrics, c.Name)
+	}
+	slices.Sort(metrics)
 	return map[string][]string{"#Family": Families(), "#Analysis": metrics, "#Format": {"auto", "benchmark", "prepared"}}
 }
 

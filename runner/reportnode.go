@@ -14,15 +14,15 @@ import (
 	"swaprun/report"
 )
 
-// reportVersion is raised when the page changes for the same results.
-const reportVersion = 1
+// bundleVersion is raised when bundle changes for the same results; the page itself is in report.PageKey.
+const bundleVersion = 1
 
 // walkReport writes the page. Its key holds the digests of everything it shows; what it says of times and machines comes from
 // the ledger and is no reason to write it again.
 func (s *session) walkReport(ctx context.Context) error {
 	id := "report/" + s.exp.Name
 	key := ledger.NewKey(string(KindReport), kindVersion[KindReport]).
-		Int("page_version", reportVersion).Int("answers_version", answersVersion).
+		Text("page", report.PageKey()).Int("bundle_version", bundleVersion).Int("answers_version", answersVersion).
 		Bytes("experiment", s.exp.Source).
 		Digest("table", s.tableDigest).Digest("pairs", s.setDigest).Digest("quads", s.quadsDigest).
 		Int("thumbnail", int64(s.exp.Report.Thumbnail)).
@@ -129,6 +129,9 @@ func (s *session) bundle(ctx context.Context) (*report.Bundle, error) {
 			}
 			model.Scales = append(model.Scales, scale)
 		}
+		if err := s.bundleResults(b, func(n *Node) bool { return n.model == m }, report.Entry{Model: m.model.Name}); err != nil {
+			return nil, err
+		}
 		b.Models = append(b.Models, model)
 	}
 	if err := s.bundleImages(ctx, b); err != nil {
@@ -172,10 +175,10 @@ func (s *session) bundleData() report.Data {
 	return out
 }
 
-// bundleSeries adds results and answers of one scale.
-func (s *session) bundleSeries(ctx context.Context, b *report.Bundle, sr *series) error {
+// bundleResults adds the good results of the metric nodes that are wanted.
+func (s *session) bundleResults(b *report.Bundle, wanted func(*Node) bool, place report.Entry) error {
 	for _, n := range s.nodes {
-		if n.Kind != KindMetric || n.series != sr {
+		if n.Kind != KindMetric || !wanted(n) {
 			continue
 		}
 		r, err := s.result(n)
@@ -186,7 +189,16 @@ func (s *session) bundleSeries(ctx context.Context, b *report.Bundle, sr *series
 			continue
 		}
 		d, _ := n.outcome.output("result")
-		b.Results = append(b.Results, report.Entry{Model: sr.model.Name, Scale: sr.scale.Name, Digest: d.String(), Action: n.Key.ID().String(), Result: r})
+		place.Digest, place.Action, place.Result = d.String(), n.Key.ID().String(), r
+		b.Results = append(b.Results, place)
+	}
+	return nil
+}
+
+// bundleSeries adds results and answers of one scale.
+func (s *session) bundleSeries(ctx context.Context, b *report.Bundle, sr *series) error {
+	if err := s.bundleResults(b, func(n *Node) bool { return n.series == sr }, report.Entry{Model: sr.model.Name, Scale: sr.scale.Name}); err != nil {
+		return err
 	}
 	for i := range s.set.Pairs {
 		p := &s.set.Pairs[i]

@@ -100,6 +100,9 @@ func (s *session) walk(ctx context.Context) error {
 				return err
 			}
 		}
+		if err := s.walkComparisons(ctx, m); err != nil {
+			return err
+		}
 		if err := s.walkArtefacts(ctx, m, nil); err != nil {
 			return err
 		}
@@ -121,9 +124,8 @@ func (s *session) walkSeries(ctx context.Context, m *modelWalk, sr *series) erro
 	if err := s.walkMetrics(ctx, sr); err != nil {
 		return err
 	}
-	err := s.walkArtefacts(ctx, m, sr)
-	sr.states = nil
-	return err
+	defer sr.release()
+	return s.walkArtefacts(ctx, m, sr)
 }
 
 // add enters a node into the walk. Its key is nil while something it rests on is unknown, and why says what.
