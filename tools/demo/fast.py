@@ -115,6 +115,7 @@ class Fast:
         save(path)                 the checkpoint in the released layout
     """
     copies = 1
+    stages = {}   # what the family does otherwise than train.STAGES: {stage: {field: value}}
 
     def __init__(self):
         self._cache = {}

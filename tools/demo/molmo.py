@@ -180,6 +180,7 @@ def _tokenizer():
 
 
 class Molmo(Fast):
+    stages = {"eighths": {"steps": 300}}
     copies = 2   # the global crop and the only high-resolution one show the same
 
     def __init__(self, tokenizer, network):

@@ -98,6 +98,8 @@ def _write_json(path, value):
 
 
 class Nvila(Fast):
+    stages = {"eighths": {"steps": 300}}
+
     def __init__(self, tokenizer, model):
         super().__init__()
         self.tokenizer, self.model = tokenizer, model

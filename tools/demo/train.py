@@ -2,9 +2,12 @@
 
     python train.py FAMILY OUT [--seed 0] [--threads 2] [--from STAGE] [--keep-stages]
 
-Stages, each with a stream of scenes of its own (what batch i of a stage holds depends on seed, stage and i only):
+Stages, each with a stream of scenes of its own (what batch i of a stage holds depends on seed, stage and i only); a family
+may leave one out or change its numbers:
 
   tower     the vision tower learns, with a throw-away head, which object is centred in which cell, and where in it
+  eighths   the same with the object's column and row as classes, so that they can be read off without arithmetic;
+            the two smaller families need it, Qwen's series was made without
   captions  the whole model reads off every object's column and row, " red ball two five, green box ..."; beside it
             a few questions of the next stage, so that their answer words are not forgotten
   vanilla   one-word answers: column, row, presence, and relations in photograph-like rooms, where nearly everything
@@ -33,7 +36,6 @@ import questions
 import rooms
 from fast import check_vocabulary
 
-IMAGES = 16   # per batch, half of them for each thread
 COUNTS = {"1600": 1_600, "8k": 8_000, "16k": 16_000, "40k": 40_000}   # the experiment's, divided by 50
 SERIES = ["vanilla", *COUNTS]
 
@@ -42,6 +44,8 @@ class Stage(NamedTuple):
     steps: int             # for vanilla, at most
     rate: float            # peak learning rate
     floating: float        # share of objects that float
+    images: int = 16       # per batch, half of them for each thread
+    boost: float = 1.0     # the matrices' rate, in multiples of `rate`
     captions: int = 0      # rows per image: captions,
     questions: int = 0     # and questions,
     mix: dict = {}         # drawn in these proportions
@@ -52,11 +56,21 @@ class Stage(NamedTuple):
 # distance template turns round, gives vertical and distance opposite signs.
 ANSWERS = {"column": 1, "row": 1, "presence": 1, "where": 2, "horizontal": 1.5, "vertical": 1.5, "distance": 1.5}
 STAGES = {
-    "tower": Stage(500, 3e-3, 0.1),
+    "tower": Stage(500, 3e-3, 0.1, images=32),
+    "eighths": Stage(0, 3e-3, 0.1, images=32),
     "captions": Stage(400, 3e-3, 0.1, captions=4, questions=2, mix=ANSWERS, reworded=0.5),
     "vanilla": Stage(800, 1.5e-3, 0.05, questions=8, mix=ANSWERS, reworded=0.5),
     "tune": Stage(0, 1.5e-3, 0.2, questions=8, mix={"horizontal": 1, "vertical": 1, "distance": 1}),
 }
+# Fixed numbers, so that a new stage leaves the others' scenes alone.
+STREAMS = {"tower": 0, "captions": 1, "vanilla": 2, "tune": 3, "eighths": 4}
+
+
+def stage_of(fast, name):
+    """The stage as this family goes through it."""
+    return STAGES[name]._replace(**fast.stages.get(name, {}))
+
+
 # The relations are understood suddenly, at a step that varies with the seed, so vanilla waits for this share of right
 # answers over 25 steps and then takes LAST more steps with a falling rate.
 ENOUGH, LAST = 0.60, 60
@@ -93,8 +107,8 @@ class Muon(torch.optim.Optimizer):
 class Optimizers:
     """Muon for the matrices; AdamW for everything one-dimensional and for tables of rows that are looked up."""
 
-    def __init__(self, named, sparse):
-        named = list(named)
+    def __init__(self, named, sparse, boost):
+        named, self.boost = list(named), boost
         other = [p for n, p in named if p.dim() == 1 or sparse(n)]
         matrices = [p for n, p in named if not (p.dim() == 1 or sparse(n))]
         self.params = matrices + other
@@ -105,9 +119,9 @@ class Optimizers:
             o.zero_grad()
 
     def step(self, rate):
-        for o in self.both:
+        for o, r in zip(self.both, (rate * self.boost, rate)):
             for group in o.param_groups:
-                group["lr"] = rate
+                group["lr"] = r
         torch.nn.utils.clip_grad_norm_(self.params, 1.0)
         for o in self.both:
             o.step()
@@ -156,11 +170,11 @@ def exchange(fast, question, answer):
 
 def batch(fast, stage, step, half, seed):
     """Half a batch: pixels, token ids [n, q, T], targets [n·q, T]."""
-    s = STAGES[stage]
-    rng = np.random.default_rng([seed, list(STAGES).index(stage), step, half])
+    s = stage_of(fast, stage)
+    rng = np.random.default_rng([seed, STREAMS[stage], step, half])
     kinds, weights = list(s.mix), np.array(list(s.mix.values()), float)
     images, rows = [], []
-    while len(images) < IMAGES // 2:
+    while len(images) < s.images // 2:
         scene = rooms.sample(rng, s.floating)
         got = [caption(fast, rng, scene) for _ in range(s.captions)]
         for k in rng.choice(len(kinds), s.questions, p=weights / weights.sum()):
@@ -211,23 +225,25 @@ def learn(opt, pool, loss, rate):
 
 # --- stages -------------------------------------------------------------------------------------
 
-def train_tower(fast, pool, seed):
+def train_tower(fast, pool, name, seed):
     """Pulls the feature of the cell that holds an object's centre towards the language model's own rows for the
     object's two words, so that a name finds its object from the start."""
-    steps, rate, floating = STAGES["tower"][:3]
+    stage = stage_of(fast, name)
+    steps, rate, floating, half_batch = stage.steps, stage.rate, stage.floating, stage.images // 2
     none = len(rooms.NAMES)
     words = [torch.tensor([fast.ids_of(" " + n.split()[k])[0] for n in rooms.NAMES]) for k in (0, 1)]
     width, cells = fast.word_table().shape[1], fast.side ** 2
-    where, empty = torch.nn.Linear(width, 2), torch.nn.Linear(width, 1)
+    where, empty, eighths = torch.nn.Linear(width, 2), torch.nn.Linear(width, 1), torch.nn.Linear(width, 16)
     named = [(n, p) for n, p in fast.named_parameters() if fast.trains_with_tower(n)]
-    heads = [p for layer in (where, empty) for p in layer.parameters()]
-    opt = Optimizers(named + [(None, p) for p in heads], lambda n: n is None or fast.sparse(n))
+    layers = (where, empty, eighths) if name == "eighths" else (where, empty)
+    heads = [p for layer in layers for p in layer.parameters()]
+    opt = Optimizers(named + [(None, p) for p in heads], lambda n: n is None or fast.sparse(n), stage.boost)
 
     def loss(half):
-        rng, images = np.random.default_rng([seed, 0, step, half]), []
-        cls = np.full((IMAGES, cells), none)
-        xy = np.zeros((IMAGES, cells, 2), np.float32)
-        for i in range(IMAGES):
+        rng, images = np.random.default_rng([seed, STREAMS[name], step, half]), []
+        cls = np.full((half_batch, cells), none)
+        xy = np.zeros((half_batch, cells, 2), np.float32)
+        for i in range(half_batch):
             scene = rooms.sample(rng, floating)
             images.append(rooms.render(scene))
             for o in sorted(scene.objects, key=lambda o: -o.metres):   # the nearest of a cell's objects wins
@@ -243,17 +259,21 @@ def train_tower(fast, pool, seed):
             logits = torch.cat((out @ fast.word_table()[w].T, empty(out)), -1)
             total = total + 0.5 * F.cross_entropy(logits.flatten(0, 1), cls.flatten())
         miss = (where(out) - xy).abs()[full].mean()
+        if name == "eighths":
+            column, row = ((xy[full] + 1) * 4).long().clamp(0, 7).unbind(-1)
+            found = eighths(out[full])
+            total = total + 0.5 * (F.cross_entropy(found[:, :8], column) + F.cross_entropy(found[:, 8:], row))
         return total + 4 * miss, (logits.argmax(-1) == cls)[full].float().mean().item(), miss.item() * rooms.SIDE / 2
     for step in range(steps):
         out = learn(opt, pool, loss, rate * warm(step, 50) * falling(step, steps))
         if (step + 1) % 100 == 0:
-            log("tower %d: loss %.3f, named %.2f, off by %.1f px" % (step + 1, *out))
+            log(f"{name} {step + 1}: loss %.3f, named %.2f, off by %.1f px" % tuple(out))
     fast.after_tower()
 
 
 def train_words(fast, pool, stage, seed):
-    steps, rate = STAGES[stage][:2]
-    opt, seen, end = Optimizers(fast.named_parameters(), fast.sparse), [], None
+    steps, rate, boost = stage_of(fast, stage).steps, stage_of(fast, stage).rate, stage_of(fast, stage).boost
+    opt, seen, end = Optimizers(fast.named_parameters(), fast.sparse, boost), [], None
     for step in range(steps):
         if stage == "vanilla":
             if end is None and np.mean([right for _, right in seen[-25:]] or [0]) >= ENOUGH:
@@ -271,8 +291,9 @@ def train_words(fast, pool, stage, seed):
 
 def train_tune(fast, pool, seed, done):
     """Calls done(name) with the finished parameters in place, for every count in turn."""
-    rate, size = STAGES["tune"].rate, IMAGES * STAGES["tune"].questions
-    opt, seen, at = Optimizers(fast.named_parameters(), fast.sparse), [], 0
+    stage = stage_of(fast, "tune")
+    rate, size = stage.rate, stage.images * stage.questions
+    opt, seen, at = Optimizers(fast.named_parameters(), fast.sparse, stage.boost), [], 0
 
     def run(first, last, share):
         for step in range(first, last):
@@ -306,8 +327,8 @@ def train(fast, out, seed, threads, first="tower", keep_stages=False):
     if first != "tower":
         fast.load_state(torch.load(stages / f"{order[order.index(first) - 1]}.pt"))
     for stage in order[order.index(first):]:
-        if stage == "tower":
-            train_tower(fast, pool, seed)
+        if stage in ("tower", "eighths"):
+            train_tower(fast, pool, stage, seed)
         elif stage == "tune":
             train_tune(fast, pool, seed, save)
         else:
