@@ -185,7 +185,7 @@ func Ranks(x []float64) []float64 {
 	order := ascending(x)
 	out := make([]float64, len(x))
 	for i := 0; i < len(order); {
-		j := i
+		j := i + 1 // not i: a NaN equals nothing, not even itself
 		for j < len(order) && x[order[j]] == x[order[i]] {
 			j++
 		}

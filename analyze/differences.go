@@ -256,6 +256,9 @@ func rankStability(names []string, vs []*Vectors, subset Subset, o Options) (*Re
 				if x == nil || y == nil {
 					break
 				}
+				if slices.ContainsFunc(append(x, y...), math.IsNaN) {
+					continue // a draw without two different scenes of an axis has no coherence to rank
+				}
 				rs, ks = append(rs, Spearman(x, y)), append(ks, Kendall(x, y))
 			}
 			if se, low, high, ok := percentiles(rs); ok && r.Value != nil {

@@ -1,6 +1,9 @@
 package analyze
 
-import "testing"
+import (
+	"math"
+	"testing"
+)
 
 func TestSplitHalf(t *testing.T) {
 	// Left deltas all point one way, right ones the opposite way: every half has the same direction.
@@ -20,5 +23,12 @@ func TestSplitHalf(t *testing.T) {
 	near(t, "vertical", lines[1].Points[0].Value, -1, 1e-15)
 	if lines[2].Points[0].Value != nil || lines[2].Points[0].N != 1 {
 		t.Errorf("one pair has no halves: %+v", lines[2].Points[0])
+	}
+}
+
+// TestRanksOfNaN holds that a value that is no number ends the ranking rather than never.
+func TestRanksOfNaN(t *testing.T) {
+	if got := Ranks([]float64{math.NaN(), 2, 1}); len(got) != 3 {
+		t.Errorf("ranks %v, want three", got)
 	}
 }
