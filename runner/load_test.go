@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -31,7 +32,7 @@ func TestLoadProblems(t *testing.T) {
 			if !errors.As(err, &problems) {
 				t.Fatalf("parse: %v; want problems", err)
 			}
-			got := problems.Error() + "\n"
+			got := withoutRegistries(problems.Error()) + "\n"
 			if os.Getenv("UPDATE") != "" {
 				archive.Files[1].Data = []byte(got)
 				if err := os.WriteFile(file, txtar.Format(archive), 0o666); err != nil {
@@ -43,6 +44,19 @@ func TestLoadProblems(t *testing.T) {
 			}
 		})
 	}
+}
+
+// withoutRegistries puts #Family, #Analysis and #Format in place of the names registered under them, so that a new family or
+// metric is no edit here.
+func withoutRegistries(text string) string {
+	for definition, names := range registered() {
+		quoted := make([]string, len(names))
+		for i, name := range names {
+			quoted[i] = strconv.Quote(name)
+		}
+		text = strings.ReplaceAll(text, strings.Join(quoted, " | "), definition)
+	}
+	return text
 }
 
 func TestLoadKeepsOrderAndDefaults(t *testing.T) {
