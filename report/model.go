@@ -607,30 +607,35 @@ func columnName(c string) string {
 	return keyName(c)
 }
 
+// estimateText prints a number with its interval, p-value and n. Lines may break between these, not within.
 func estimateText(e analyze.Estimate, unit string, withN bool) string {
 	share := strings.HasPrefix(unit, "share")
 	v, lo, hi := val(e.Value), val(e.Low), val(e.High)
-	text := ""
+	var parts []string
 	switch {
 	case math.IsNaN(v):
 		return "–"
 	case share:
-		text = percentInterval(v, lo, hi)
+		parts = append(parts, percentInterval(v, lo, hi))
 	case v == math.Trunc(v) && math.Abs(v) >= 1:
-		text = signed(fmt.Sprintf("%.0f", v))
+		text := signed(fmt.Sprintf("%.0f", v))
 		if !math.IsNaN(lo) && !math.IsNaN(hi) {
 			text += fmt.Sprintf(" [%s, %s]", signed(fmt.Sprintf("%.0f", lo)), signed(fmt.Sprintf("%.0f", hi)))
 		}
+		parts = append(parts, text)
 	default:
-		text = interval(v, lo, hi)
+		parts = append(parts, interval(v, lo, hi))
 	}
 	if e.Null != nil && e.Null.P != nil {
-		text += ", p " + pText(*e.Null.P)
+		parts = append(parts, "p "+pText(*e.Null.P))
 	}
 	if withN && e.N > 0 {
-		text += fmt.Sprintf(", n %d", e.N)
+		parts = append(parts, fmt.Sprintf("n %d", e.N))
 	}
-	return text
+	for i := range parts {
+		parts[i] = strings.ReplaceAll(parts[i], " ", "\u00a0")
+	}
+	return strings.Join(parts, ", ")
 }
 
 func pText(p float64) string {
