@@ -23,6 +23,8 @@ var imports = map[string][]string{
 	"extract/vision":  {"extract/vision/jpeg"},
 	"extract/dataset": {"internal/mt"},
 	"ledger":          {},
+
+	"internal/released": {"ledger/npy"}, // imported by tests only
 }
 
 // TestImportsPointDown holds the layering, and that cgo stays in extract/ort.

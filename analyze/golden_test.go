@@ -106,6 +106,8 @@ func readGolden(t testing.TB, set string) *golden {
 			t.Fatal(err)
 		}
 		switch base := filepath.Base(f); {
+		case strings.Contains(base, "-"):
+			// The same vectors, stored another way: for readers of files.
 		case base == "pca.npz":
 			g.pca = arrays
 		case strings.HasPrefix(base, "vectors_"):

@@ -107,6 +107,7 @@ func Tree(spec Spec) []Artefact {
 	if spec.Figures {
 		for _, scale := range spec.Scales {
 			t.scaleFigures(scale)
+			t.accuracyFigures(scale)
 		}
 		t.mergeFigures()
 	}
@@ -121,6 +122,9 @@ type tree struct {
 // add appends an artefact under the paths that name gives it in each of the layouts; in none, it is left out.
 func (t *tree) add(a Artefact, layouts []Layout, name func(Layout) []string) {
 	for _, l := range layouts {
+		if l == Bridge && a.Recipe.Subset == analyze.AllWithValidity {
+			continue // the script knows no such subset
+		}
 		for _, p := range name(l) {
 			if !slices.Contains(a.Paths, p) {
 				a.Paths = append(a.Paths, p)
@@ -449,6 +453,22 @@ func (t *tree) scaleFigures(scale ScaleMark) {
 				t.figure(t.recipe("pca3d.png", subset, block, scale), with(result(scale, fitted, MetricPCA)), in("pca_3d/pca_"+at, "pca_3d/pca_"+at))
 			}
 		}
+	}
+}
+
+// accuracyFigures adds one scale's bars and trajectory, which the extended script draws beside plots/.
+func (t *tree) accuracyFigures(scale ScaleMark) {
+	if !t.has(MetricPredStats) {
+		return
+	}
+	for _, f := range []struct{ draw, name string }{{"accuracy-bars.png", "accuracy_group_bars.png"}, {"accuracy-trajectory.png", "accuracy_trajectory.png"}} {
+		in := []Input{result(scale, analyze.AllPairs, MetricPredStats)}
+		t.figure(t.recipe(f.draw, analyze.AllPairs, -1, scale), in, func(l Layout) []string {
+			if l != Bridge {
+				return nil
+			}
+			return []string{t.root(l, scale.Name) + "/accuracy/" + f.name}
+		})
 	}
 }
 

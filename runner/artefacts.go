@@ -347,6 +347,7 @@ func (s *session) learn(m *modelWalk, sr *series) error {
 	spec := report.Spec{
 		Model: m.model.Name, Title: m.model.Name, Blocks: m.blocks, Layers: s.layers(m.blocks),
 		Subsets: subsets, Figures: true, Quads: len(s.quadList()) > 0,
+		NPZ: s.exp.Report.stored(m.blocks), Layouts: s.exp.Report.Layouts,
 	}
 	for i, sr := range m.series {
 		spec.Scales = append(spec.Scales, report.ScaleMark{Name: sr.scale.Name, Samples: sr.scale.Samples, Order: i})

@@ -1,6 +1,10 @@
 package runner
 
-import "cuelang.org/go/cue"
+import (
+	"cuelang.org/go/cue"
+
+	"swaprun/report"
+)
 
 // An Experiment is a concrete experiment file: every field checked, every default filled in.
 type Experiment struct {
@@ -63,9 +67,22 @@ type Statistics struct {
 	Seed  int64 `json:"seed"`
 }
 
-// Report says what the page holds beyond the numbers.
+// Report says what the page holds beyond the numbers, and which files lie beside it.
 type Report struct {
-	Thumbnail int `json:"thumbnail"`
+	Thumbnail int             `json:"thumbnail"`
+	Layouts   []report.Layout `json:"layouts"`
+
+	// NPZ are the blocks stored in vectors_<scale>.npz, nil those analysed; Representative chooses five of them instead.
+	NPZ            []int `json:"-"`
+	Representative bool  `json:"-"`
+}
+
+// stored are the blocks whose states are written out, of a model that has so many.
+func (r Report) stored(blocks int) []int {
+	if r.Representative {
+		return report.Representative(blocks)
+	}
+	return r.NPZ
 }
 
 // at is the problem of a given message at a path of the experiment file.

@@ -448,12 +448,19 @@ func decode(file string, source []byte, user, whole cue.Value) (*Experiment, err
 	e.Name, e.Title, e.Description = flat.Name, flat.Title, flat.Description
 	e.Data, e.Decode, e.Statistics, e.Report = flat.Data, Decode(flat.Decode), flat.Statistics, flat.Report
 
-	if layers := whole.LookupPath(cue.ParsePath("layers")); layers.IncompleteKind() == cue.ListKind {
-		if err := layers.Decode(&e.Layers); err != nil {
-			return nil, fmt.Errorf("decode %s: layers: %w", file, err)
+	for _, list := range []struct {
+		path string
+		to   *[]int
+	}{{"layers", &e.Layers}, {"report.npz", &e.Report.NPZ}} {
+		if blocks := whole.LookupPath(cue.ParsePath(list.path)); blocks.IncompleteKind() == cue.ListKind {
+			if err := blocks.Decode(list.to); err != nil {
+				return nil, fmt.Errorf("decode %s: %s: %w", file, list.path, err)
+			}
+			sort.Ints(*list.to)
+			*list.to = slices.Compact(*list.to)
+		} else if word, err := blocks.String(); err == nil && list.path == "report.npz" {
+			e.Report.Representative = word == "representative"
 		}
-		sort.Ints(e.Layers)
-		e.Layers = slices.Compact(e.Layers)
 	}
 	if analyses := whole.LookupPath(cue.ParsePath("analyses")); analyses.IncompleteKind() == cue.ListKind {
 		if err := analyses.Decode(&e.Analyses); err != nil {

@@ -9,7 +9,9 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
 	"golang.org/x/tools/txtar"
+	"swaprun/report"
 )
 
 // TestLoadProblems holds, for each broken experiment of testdata/broken, every line a user sees.
@@ -69,6 +71,7 @@ models: {
 	ant: {family: "qwen2_5_vl", scales: big: checkpoint: "./c"}
 }
 layers: [3, 1, 3]
+report: {layouts: ["seed", "release"], npz: [2, 0]}
 `))
 	if err != nil {
 		t.Fatal(err)
@@ -83,8 +86,31 @@ layers: [3, 1, 3]
 	if diff := cmp.Diff([]int{1, 3}, e.Layers); diff != "" {
 		t.Errorf("layers (-want +got):\n%s", diff)
 	}
+	if diff := cmp.Diff(Report{Thumbnail: 256, Layouts: []report.Layout{report.Seed, report.Release}, NPZ: []int{0, 2}}, e.Report); diff != "" {
+		t.Errorf("report (-want +got):\n%s", diff)
+	}
 	if e.Title != "order" || e.Data.Cap != 200 || e.Data.Seed != 42 || e.Decode.MaxNewTokens != 20 {
 		t.Errorf("defaults: title %q, cap %d, seed %d, %d new tokens", e.Title, e.Data.Cap, e.Data.Seed, e.Decode.MaxNewTokens)
+	}
+}
+
+func TestStoredBlocks(t *testing.T) {
+	for report, want := range map[string][]int{
+		``:                              nil, // those analysed
+		`report: npz: "all"`:            nil,
+		`report: npz: [1, 4]`:           {1, 4},
+		`report: npz: "representative"`: {6, 13, 19, 26, 31},
+	} {
+		e, err := parse("exp.cue", []byte("name: \"x\"\ndata: path: \"x.tsv\"\nmodels: m: {family: \"qwen2_5_vl\", scales: a: checkpoint: \"./a\"}\n"+report))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, e.Report.stored(32)); diff != "" {
+			t.Errorf("%s: %s", report, diff)
+		}
+		if p := e.layersBeyond(3, "m"); (p != nil) != (want != nil && !e.Report.Representative) {
+			t.Errorf("%s: beyond three blocks: %v", report, p)
+		}
 	}
 }
 

@@ -145,13 +145,18 @@ func (s *session) preflight(execute bool) error {
 	return nil
 }
 
-// layersBeyond is the problem of a layer that a model does not have.
+// layersBeyond is the problem of a layer to analyse or to store that a model does not have.
 func (e *Experiment) layersBeyond(blocks int, model string) *Problem {
-	for i, l := range e.Layers {
-		if l >= blocks {
-			p := e.at(fmt.Sprintf("block %d does not exist: model %s has %d blocks, 0 to %d", l, model, blocks, blocks-1), "layers")
-			p.Path = fmt.Sprintf("layers[%d]", i)
-			return p
+	for _, list := range []struct {
+		path   []string
+		blocks []int
+	}{{[]string{"layers"}, e.Layers}, {[]string{"report", "npz"}, e.Report.NPZ}} {
+		for i, l := range list.blocks {
+			if l >= blocks {
+				p := e.at(fmt.Sprintf("block %d does not exist: model %s has %d blocks, 0 to %d", l, model, blocks, blocks-1), list.path...)
+				p.Path = fmt.Sprintf("%s[%d]", strings.Join(list.path, "."), i)
+				return p
+			}
 		}
 	}
 	return nil
@@ -178,7 +183,7 @@ func Vet(ctx context.Context, exp *Experiment) error {
 			}
 			if p := exp.layersBeyond(program.Info().Blocks, m.model.Name); p != nil {
 				problems = append(problems, p)
-				exp.Layers = nil // once is enough
+				exp.Layers, exp.Report.NPZ = nil, nil // once is enough
 			}
 		}
 	}

@@ -8,12 +8,14 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 
 	"swaprun/analyze"
 	"swaprun/ledger/npy"
+	"swaprun/report"
 )
 
 // The released arithmetic is float32, off the exact values by up to 4.8e-7 (see the sets' origin in package analyze).
@@ -22,12 +24,13 @@ const releasedTolerance = 1e-6
 // TestAnalyzeVectorsGolden compares the files written from vectors of the released scripts with what the released
 // functions make of the same vectors.
 func TestAnalyzeVectorsGolden(t *testing.T) {
+	// Eight sets; one of them is also stored uncompressed, in Fortran order, and with its members reversed.
 	files, err := filepath.Glob("../analyze/testdata/golden/*/vectors_*.npz")
-	if err != nil || len(files) != 8 {
-		t.Fatalf("%d sets of vectors, expected 8: %v", len(files), err)
+	if err != nil || len(files) != 11 {
+		t.Fatalf("%d files of vectors, expected 11: %v", len(files), err)
 	}
 	for _, file := range files {
-		t.Run(filepath.Base(filepath.Dir(file)), func(t *testing.T) {
+		t.Run(filepath.Base(filepath.Dir(file))+"/"+filepath.Base(file), func(t *testing.T) {
 			out := t.TempDir()
 			sum, err := AnalyzeVectors(context.Background(), VectorsOptions{Path: file, Out: out, Analyze: analyze.Options{Draws: 0, Seed: 1}})
 			if err != nil {
@@ -38,7 +41,15 @@ func TestAnalyzeVectorsGolden(t *testing.T) {
 			}
 			var want map[string]any
 			readJSON(t, filepath.Join(filepath.Dir(file), "expected.json"), &want)
+			stored := strings.SplitN(sum.Scale, "-", 2)[0] // as the table of accuracies names it
+			if pred, ok := want["pred_stats"].(map[string]any); ok && pred["scale"] == stored {
+				pred["scale"] = sum.Scale
+			}
 			c := &treeComparison{t: t, dir: out, scale: sum.Scale}
+			c.exact(want, "all")
+			if both, ok := want["both_correct"].(map[string]any); ok {
+				c.exact(both, "both_correct")
+			}
 			c.metrics(want, "all_pairs", "")
 			c.file("vd_ei", "", want["vd_ei"])
 			c.file("cross_alignment", "", want["cross_alignment"])
@@ -172,6 +183,122 @@ func (c *treeComparison) number(where string, got, want float64) {
 		c.t.Errorf("%s: %v, expected %v: off by %.3g", where, got, want, off)
 	}
 	c.furthest = max(c.furthest, off)
+}
+
+// exactTolerance is for numbers given in float64 beside the released ones.
+const exactTolerance = 1e-12
+
+// exact compares full results, which lose nothing to the released files' float32, with the same definitions in float64.
+func (c *treeComparison) exact(want map[string]any, subset analyze.Subset) {
+	exact, ok := want["exact"].(map[string]any)
+	if !ok {
+		c.t.Fatal("no exact values")
+	}
+	result := func(metric string) *analyze.Result {
+		r := new(analyze.Result)
+		readJSON(c.t, filepath.Join(c.dir, "json", "results", fmt.Sprintf("%s_%s_%s.json", metric, c.scale, report.Tag(subset))), r)
+		return r
+	}
+	near := func(what string, got *float64, want any) {
+		w, ok := want.(float64)
+		if got == nil || !ok || !(math.Abs(*got-w) <= exactTolerance) {
+			c.t.Errorf("exact %s %s: %v, expected %v", subset, what, text(got), want)
+		}
+		c.numbers++
+	}
+	found := 0
+	for _, f := range []struct{ name, metric string }{{"axis_coherence", "axis-coherence"}, {"within_cat_consistency", "within-category"}} {
+		values, _ := exact[f.name].(map[string]any)
+		for _, l := range result(f.metric).Curve.Lines {
+			for _, p := range l.Points {
+				w, ok := values[fmt.Sprintf("%s_L%d", l.Key, p.Block)].(map[string]any)
+				if !ok {
+					if p.Value != nil {
+						c.t.Errorf("exact %s %s of block %d: %v, expected none", f.name, l.Key, p.Block, *p.Value)
+					}
+					continue
+				}
+				found++
+				near(fmt.Sprintf("%s %s_L%d", f.name, l.Key, p.Block), p.Value, w["mean"])
+				near(fmt.Sprintf("%s std %s_L%d", f.name, l.Key, p.Block), p.SD, w["std"])
+			}
+		}
+		found -= len(values)
+	}
+	for _, l := range result("vd-ei").Curve.Lines {
+		name := map[string]string{"vd-ei": "vd_ei", "vd-ei-paper": "vd_ei_paper"}[l.Key]
+		values, _ := exact[name].(map[string]any)
+		for _, p := range l.Points {
+			if w, ok := values[strconv.Itoa(p.Block)]; ok {
+				found++
+				near(fmt.Sprintf("%s L%d", name, p.Block), p.Value, w)
+			}
+		}
+		found -= len(values)
+	}
+	grids, _ := exact["delta_similarity"].(map[string]any)
+	for _, g := range result("delta-similarity").Grids {
+		w, ok := grids[fmt.Sprintf("L%d", g.Block)].(map[string]any)
+		if !ok {
+			continue
+		}
+		found++
+		names := w["categories"].([]any)
+		for i, a := range names {
+			for j, b := range names {
+				cell := g.Cells[slices.Index(g.Rows, a.(string))][slices.Index(g.Cols, b.(string))]
+				near(fmt.Sprintf("similarity L%d %s %s", g.Block, a, b), cell.Value, w["matrix"].([]any)[i].([]any)[j])
+			}
+		}
+	}
+	if found -= len(grids); found != 0 {
+		c.t.Errorf("exact %s: %d values too many (or, below zero, missing)", subset, found)
+	}
+	c.exactAlignment(exact, result)
+}
+
+func (c *treeComparison) exactAlignment(exact map[string]any, result func(string) *analyze.Result) {
+	blocks, ok := exact["cross_alignment"].(map[string]any)
+	if !ok {
+		return
+	}
+	lines := map[string]map[int]analyze.Estimate{}
+	for _, l := range result("cross-alignment").Curve.Lines {
+		lines[l.Key] = map[int]analyze.Estimate{}
+		for _, p := range l.Points {
+			lines[l.Key][p.Block] = p.Estimate
+		}
+	}
+	for name, w := range blocks {
+		block, err := strconv.Atoi(strings.TrimPrefix(name, "L"))
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		values := w.(map[string]any)
+		per, mean, perm := lines["per-sample"][block], lines["mean-delta"][block], lines["permutations"][block]
+		for _, v := range []struct {
+			name string
+			got  *float64
+		}{
+			{"per_sample_mean", per.Value}, {"per_sample_std", per.SD}, {"mean_delta_alignment", mean.Value},
+			{"permutation_mean", perm.Value}, {"permutation_std", perm.SD},
+		} {
+			if want, ok := values[v.name].(float64); ok {
+				c.numbers++
+				if v.got == nil || !(math.Abs(*v.got-want) <= exactTolerance) {
+					c.t.Errorf("exact alignment %s %s: %v, expected %v", name, v.name, text(v.got), want)
+				}
+			}
+		}
+	}
+}
+
+// text of an optional number.
+func text(x *float64) string {
+	if x == nil {
+		return "absent"
+	}
+	return fmt.Sprint(*x)
 }
 
 // hostileArrays are the arrays of one sound block of two pairs; a test spoils one.
