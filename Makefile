@@ -15,9 +15,11 @@ runtime:
 demo: build
 	$(BIN) experiments/demo.cue
 
+# Then the readers of weight files, which come from strangers, meet random damage for a few seconds.
 test: runtime
 	$(GO) vet ./...
 	$(GO) test -timeout 20m ./...
+	@$(MAKE) --no-print-directory fuzz FUZZTIME=4s FUZZED="./extract/safetensors ./extract/torch"
 
 # What the tests do not hold: formatting, lint, and the experiments against the schema.
 check: runtime
@@ -32,10 +34,11 @@ check: runtime
 bench: runtime
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
-# Every fuzz test for FUZZTIME.
+# Every fuzz test for FUZZTIME, or those of the packages FUZZED.
 FUZZTIME ?= 1m
+FUZZED ?= ./...
 fuzz:
-	@for p in $$($(GO) list ./...); do \
+	@for p in $$($(GO) list $(FUZZED)); do \
 		for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz'); do \
 			$(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p || exit 1; \
 		done; \

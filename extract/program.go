@@ -19,6 +19,18 @@ type File = family.File
 // A Weight is a tensor the graphs use, and where it lies.
 type Weight = safetensors.Tensor
 
+// A MissingError says which file of weights is not there.
+type MissingError = safetensors.MissingError
+
+// Present looks whether a checkpoint's weights are there, without reading any: a *MissingError says what is not.
+func Present(src Source) error {
+	f, err := family.Find(src)
+	if err != nil {
+		return err
+	}
+	return f.Present(src.Checkpoint)
+}
+
 // Families lists the families Compile knows.
 func Families() []string { return family.Names() }
 

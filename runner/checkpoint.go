@@ -19,6 +19,7 @@ type series struct {
 	scale *Scale
 	src   extract.Source
 
+	missing     error // which weights are not there; nothing runs then
 	checkpoint  *Node
 	fingerprint ledger.Digest
 	weights     ledger.Digest
@@ -82,6 +83,10 @@ var partFolders = []string{"llm", "vision_tower", "mm_projector", "model"}
 // layout and formatting, what can change a number.
 func (s *session) walkCheckpoint(ctx context.Context, sr *series) error {
 	id := "checkpoint/" + sr.name()
+	if sr.missing != nil {
+		sr.checkpoint = s.add(KindCheckpoint, id, nil, sr.missing.Error())
+		return nil
+	}
 	key, why, err := s.checkpointKey(ctx, sr)
 	if err != nil {
 		sr.checkpoint = s.add(KindCheckpoint, id, nil, err.Error())

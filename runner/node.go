@@ -140,6 +140,7 @@ type PlanSummary struct {
 	Experiment string         `json:"experiment"`
 	Nodes      []PlanNode     `json:"nodes"`
 	Total      map[string]int `json:"total"`
+	Missing    []string       `json:"missing"` // weights without which it cannot run, as FILE:LINE:COLUMN: PATH: what is missing
 }
 
 // A PlanNode is one line of a plan.

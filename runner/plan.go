@@ -20,7 +20,10 @@ func Plan(ctx context.Context, exp *Experiment, opts Options) (*PlanSummary, err
 	if err := s.walk(ctx); err != nil {
 		return nil, err
 	}
-	sum := &PlanSummary{Experiment: exp.Name, Nodes: []PlanNode{}, Total: map[string]int{"hit": 0, "run": 0, "unknown": 0}}
+	sum := &PlanSummary{Experiment: exp.Name, Nodes: []PlanNode{}, Total: map[string]int{"hit": 0, "run": 0, "unknown": 0}, Missing: []string{}}
+	for _, p := range s.missing {
+		sum.Missing = append(sum.Missing, p.String())
+	}
 	for _, n := range s.nodes {
 		why := n.Why
 		if why == nil {

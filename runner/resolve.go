@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"swaprun/extract"
 	"swaprun/extract/hub"
 )
 
@@ -25,6 +26,19 @@ func (m *missing) Error() string {
 		msg += "; get it with: " + m.get
 	}
 	return msg
+}
+
+// weights looks whether the weights of a checkpoint in dir are there. Anything else wrong with it is found when it is read.
+func (e *Experiment) weights(src extract.Source, ref string) error {
+	var gone *extract.MissingError
+	if !errors.As(extract.Present(src), &gone) {
+		return nil
+	}
+	msg := fmt.Sprintf("the weights of %s are missing: %s", ref, gone.Reason)
+	if _, isPath := e.localPath(ref); !isPath {
+		msg += "; get them with: swaprun fetch " + ref
+	}
+	return errors.New(msg)
 }
 
 // directory finds a checkpoint: a path relative to the experiment file, or a repository in the hub's cache.

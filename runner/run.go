@@ -111,10 +111,16 @@ func (s *session) preflight(execute bool) error {
 			}
 			dir, err := s.exp.directory("checkpoint", sc.Checkpoint)
 			note(err, "models", m.Name, "scales", sc.Name, "checkpoint")
-			w.series = append(w.series, &series{model: m, scale: sc, src: extract.Source{
+			sr := &series{model: m, scale: sc, src: extract.Source{
 				Family: m.Family, Checkpoint: dir, Processor: processor,
 				StoredWeights: m.Precision == "stored", MaxNew: s.exp.Decode.MaxNewTokens,
-			}})
+			}}
+			if err == nil {
+				if sr.missing = s.exp.weights(sr.src, sc.Checkpoint); sr.missing != nil {
+					s.missing = append(s.missing, s.exp.at(sr.missing.Error(), "models", m.Name, "scales", sc.Name, "checkpoint"))
+				}
+			}
+			w.series = append(w.series, sr)
 		}
 		if len(w.series) > 0 {
 			s.models = append(s.models, w)
@@ -130,7 +136,9 @@ func (s *session) preflight(execute bool) error {
 			return fmt.Errorf("--scale %s: the experiment has no such scale; it has %s", name, strings.Join(names, ", "))
 		}
 	}
-	if len(problems) > 0 {
+	if len(problems) > 0 || execute && len(s.missing) > 0 {
+		problems = append(problems, s.missing...)
+		slices.SortStableFunc(problems, func(a, b *Problem) int { return a.Line - b.Line })
 		return problems
 	}
 	version, err := ort.Version()
@@ -171,9 +179,12 @@ func Vet(ctx context.Context, exp *Experiment) error {
 	if err != nil && !errors.As(err, &problems) {
 		return err
 	}
+	if err == nil {
+		problems = s.missing
+	}
 	for _, m := range s.models {
 		for _, sr := range m.series {
-			if sr.src.Checkpoint == "" || m.model.Processor != "" && sr.src.Processor == "" {
+			if sr.src.Checkpoint == "" || sr.missing != nil || m.model.Processor != "" && sr.src.Processor == "" {
 				continue // reported already
 			}
 			program, err := extract.Compile(sr.src)

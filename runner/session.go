@@ -50,6 +50,7 @@ type session struct {
 	quads       *dataset.QuadSet // nil without boxes
 	quadsDigest ledger.Digest
 	models      []*modelWalk // in declaration order
+	missing     Problems     // weights that are not there: a plan can do without
 
 	resultsMu     sync.Mutex
 	cachedResults map[ledger.Digest]*analyze.Result

@@ -43,6 +43,8 @@ type Family interface {
 	Name() string
 	// Matches says whether the directory holds such a checkpoint. It reads config files only.
 	Matches(dir string) bool
+	// Present says which file of weights is missing, a *safetensors.MissingError, without reading any.
+	Present(dir string) error
 	// Load reads configs, tokenizer and tensor headers, binds every tensor, and builds the graphs. No weight is read.
 	Load(src Source) (Model, error)
 }
@@ -173,24 +175,33 @@ func Names() []string {
 	return names
 }
 
-// Load finds the family of src and loads the model.
-func Load(src Source) (Model, error) {
-	if src.Processor == "" {
-		src.Processor = src.Checkpoint
-	}
+// Find is the family of src: the one it names, or the one whose own the checkpoint is.
+func Find(src Source) (Family, error) {
 	if src.Family != "" {
 		f, ok := registry[src.Family]
 		if !ok {
 			return nil, fmt.Errorf("unknown family %q: known are %s", src.Family, strings.Join(Names(), ", "))
 		}
-		return f.Load(src)
+		return f, nil
 	}
 	for _, name := range Names() {
 		if registry[name].Matches(src.Checkpoint) {
-			return registry[name].Load(src)
+			return registry[name], nil
 		}
 	}
 	return nil, fmt.Errorf("%s: no checkpoint of a known family (%s)", src.Checkpoint, strings.Join(Names(), ", "))
+}
+
+// Load finds the family of src and loads the model.
+func Load(src Source) (Model, error) {
+	if src.Processor == "" {
+		src.Processor = src.Checkpoint
+	}
+	f, err := Find(src)
+	if err != nil {
+		return nil, err
+	}
+	return f.Load(src)
 }
 
 // digest prints a SHA-256 for settings.

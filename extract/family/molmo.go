@@ -40,6 +40,17 @@ func (molmo) Matches(dir string) bool {
 	return err == nil && model["vision_backbone"] != nil
 }
 
+func (molmo) Present(dir string) error {
+	if exists(dir, "config.json") {
+		return safetensors.Present(dir)
+	}
+	path := filepath.Join(dir, molmoNativeWeights)
+	if !exists(path) && !exists(dir, "model.safetensors") {
+		return &safetensors.MissingError{Path: path, Reason: path + " is missing"}
+	}
+	return nil
+}
+
 // molmoConfig is what both layouts say.
 type molmoConfig struct {
 	Native              bool
@@ -582,6 +593,9 @@ func (f molmo) Load(src Source) (Model, error) {
 		if m.config, err = readMolmoNative(path); err != nil {
 			return nil, err
 		}
+		if err := f.Present(src.Checkpoint); err != nil {
+			return nil, err
+		}
 		if set, err = openMolmoNative(src.Checkpoint); err != nil {
 			return nil, err
 		}
@@ -623,17 +637,16 @@ func (f molmo) Load(src Source) (Model, error) {
 
 var molmoGroup = regexp.MustCompile(`^transformer\.block_groups\.(\d{1,6})\.(\d{1,6})\.(.*)$`)
 
+const molmoNativeWeights = "model.pt"
+
 // openMolmoNative reads model.pt, or without it model.safetensors, and gives the tensors their plain names: what FSDP
 // wraps around modules is taken away, and blocks in groups are numbered through. Source: Molmo._make_state_dict_compatible.
 func openMolmoNative(dir string) (*safetensors.Set, error) {
-	path := filepath.Join(dir, "model.pt")
+	path := filepath.Join(dir, molmoNativeWeights)
 	tensors, err := torch.Open(path)
 	if errors.Is(err, os.ErrNotExist) {
-		plain := filepath.Join(dir, "model.safetensors")
-		if tensors, err = safetensors.OpenFile(plain); errors.Is(err, os.ErrNotExist) {
-			return nil, fmt.Errorf("%s is missing", path)
-		}
-		path = plain
+		path = filepath.Join(dir, "model.safetensors")
+		tensors, err = safetensors.OpenFile(path)
 	}
 	if err != nil {
 		return nil, err

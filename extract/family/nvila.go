@@ -27,6 +27,15 @@ func (nvila) Name() string { return "nvila" }
 
 func (nvila) Matches(dir string) bool { return modelType(nvilaRoot(dir)) == nvilaModelType }
 
+func (nvila) Present(dir string) error {
+	for _, part := range nvilaParts {
+		if err := safetensors.Present(filepath.Join(nvilaRoot(dir), part)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 const nvilaModelType = "llava_llama"
 
 // nvilaRoot is the directory with the parts: llava/entry.py prefers a subdirectory called model.
@@ -43,6 +52,8 @@ const (
 	nvilaTower     = "vision_tower"
 	nvilaProjector = "mm_projector"
 )
+
+var nvilaParts = []string{nvilaLLM, nvilaTower, nvilaProjector}
 
 // What the code decides, not a file.
 const (

@@ -25,6 +25,8 @@ func (qwen25VL) Name() string { return "qwen2_5_vl" }
 
 func (qwen25VL) Matches(dir string) bool { return modelType(dir) == "qwen2_5_vl" }
 
+func (qwen25VL) Present(dir string) error { return safetensors.Present(dir) }
+
 // modelType is the model_type of a directory's config.json, "" when there is none.
 func modelType(dir string) string {
 	raw, err := readFile(filepath.Join(dir, "config.json"))

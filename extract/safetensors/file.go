@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -194,9 +196,23 @@ const (
 	indexName  = "model.safetensors.index.json"
 )
 
+// A MissingError says that a file of weights is not there.
+type MissingError struct {
+	Path   string // what is not there
+	Reason string // the whole message
+}
+
+func (e *MissingError) Error() string { return e.Reason }
+
+// Is makes a MissingError a fs.ErrNotExist.
+func (e *MissingError) Is(target error) bool { return target == fs.ErrNotExist }
+
 // OpenDir finds the tensors of a checkpoint directory: model.safetensors, or the shards that
 // model.safetensors.index.json names. As the reference loader does, the single file wins when both are there.
 func OpenDir(dir string) (*Set, error) {
+	if err := Present(dir); err != nil {
+		return nil, err
+	}
 	single := filepath.Join(dir, singleName)
 	if _, err := os.Stat(single); err == nil {
 		tensors, err := OpenFile(single)
@@ -204,17 +220,36 @@ func OpenDir(dir string) (*Set, error) {
 			return nil, err
 		}
 		return NewSet([]string{single}, tensors)
-	} else if !errors.Is(err, os.ErrNotExist) {
-		return nil, err
 	}
-	index := filepath.Join(dir, indexName)
-	if _, err := os.Stat(index); errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("%s: neither %s nor %s is there", dir, singleName, indexName)
-	}
-	return openIndex(index)
+	return openIndex(filepath.Join(dir, indexName))
 }
 
-func openIndex(path string) (*Set, error) {
+// Present looks whether the files that OpenDir reads are there: a *MissingError names the first that is not.
+func Present(dir string) error {
+	single := filepath.Join(dir, singleName)
+	if _, err := os.Stat(single); err == nil || !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	index := filepath.Join(dir, indexName)
+	shards, err := readIndex(index)
+	if errors.Is(err, fs.ErrNotExist) {
+		return &MissingError{single, fmt.Sprintf("%s: neither %s nor %s is there", dir, singleName, indexName)}
+	} else if err != nil {
+		return err
+	}
+	for _, name := range shardNames(shards) {
+		shard := filepath.Join(dir, name)
+		if _, err := os.Stat(shard); errors.Is(err, fs.ErrNotExist) {
+			return &MissingError{shard, fmt.Sprintf("%s names shard %s, which is missing", index, name)}
+		} else if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readIndex returns the shard of every tensor, a file name in the index's directory.
+func readIndex(path string) (map[string]string, error) {
 	raw, err := readLimited(path, maxIndex)
 	if err != nil {
 		return nil, err
@@ -228,24 +263,31 @@ func openIndex(path string) (*Set, error) {
 	if len(index.WeightMap) == 0 {
 		return nil, &FormatError{Path: path, Reason: "weight_map is missing or empty"}
 	}
-	shards := map[string]bool{}
 	for name, shard := range index.WeightMap {
 		if shard == "" || shard != filepath.Base(shard) || shard == "." || shard == ".." {
 			return nil, &FormatError{Path: path, Tensor: name, Reason: fmt.Sprintf("shard %q is not a file name in this directory", shard)}
 		}
-		shards[shard] = true
 	}
-	if len(shards) > maxFiles {
-		return nil, &FormatError{Path: path, Reason: fmt.Sprintf("%d shards", len(shards))}
+	if n := len(shardNames(index.WeightMap)); n > maxFiles {
+		return nil, &FormatError{Path: path, Reason: fmt.Sprintf("%d shards", n)}
+	}
+	return index.WeightMap, nil
+}
+
+func shardNames(shards map[string]string) []string {
+	return slices.Compact(slices.Sorted(maps.Values(shards)))
+}
+
+func openIndex(path string) (*Set, error) {
+	shards, err := readIndex(path)
+	if err != nil {
+		return nil, err
 	}
 	files := []string{path}
 	var all []Tensor
-	for _, shard := range sortedKeys(shards) {
+	for _, shard := range shardNames(shards) {
 		file := filepath.Join(filepath.Dir(path), shard)
 		tensors, err := OpenFile(file)
-		if errors.Is(err, os.ErrNotExist) {
-			return nil, fmt.Errorf("%s names shard %s, which is missing", path, shard)
-		}
 		if err != nil {
 			return nil, err
 		}
@@ -256,10 +298,10 @@ func openIndex(path string) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range sortedKeys(index.WeightMap) {
+	for _, name := range slices.Sorted(maps.Keys(shards)) {
 		t, ok := set.Lookup(name)
-		if !ok || filepath.Base(t.Path) != index.WeightMap[name] {
-			return nil, &FormatError{Path: path, Tensor: name, Reason: "not in shard " + index.WeightMap[name]}
+		if !ok || filepath.Base(t.Path) != shards[name] {
+			return nil, &FormatError{Path: path, Tensor: name, Reason: "not in shard " + shards[name]}
 		}
 	}
 	return set, nil
@@ -279,13 +321,4 @@ func readLimited(path string, limit int64) ([]byte, error) {
 		return nil, &FormatError{Path: path, Reason: fmt.Sprintf("over %d bytes", limit)}
 	}
 	return raw, nil
-}
-
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }

@@ -150,6 +150,12 @@ func printPlan(w io.Writer, plan *runner.PlanSummary) {
 		fmt.Fprintln(w)
 	}
 	fmt.Fprintf(w, "%s: %d hit, %d run, %d unknown\n", plan.Experiment, plan.Total["hit"], plan.Total["run"], plan.Total["unknown"])
+	if len(plan.Missing) > 0 {
+		fmt.Fprintf(w, "missing to run:\n")
+		for _, m := range plan.Missing {
+			fmt.Fprintf(w, "  %s\n", m)
+		}
+	}
 }
 
 func explainCommand(s Streams) *cobra.Command {
