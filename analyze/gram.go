@@ -57,13 +57,11 @@ func (g *gram) rows(s Subset, want func(category int) bool) []int {
 	return out
 }
 
-func (g *gram) categoryRows(s Subset, category int) []int {
-	return g.rows(s, func(c int) bool { return c == category })
-}
+// onAxis and inCategory say which categories make up an axis, or one category.
+func onAxis(axis int) func(category int) bool     { return func(c int) bool { return c/2 == axis } }
+func inCategory(want int) func(category int) bool { return func(c int) bool { return c == want } }
 
-func (g *gram) axisRows(s Subset, axis int) []int {
-	return g.rows(s, func(c int) bool { return c/2 == axis })
-}
+func (g *gram) axisRows(s Subset, axis int) []int { return g.rows(s, onAxis(axis)) }
 
 // newGram computes the inner products of all pairs that have position b of v.Blocks. crossed true computes those between
 // different axes too: draws need them one by one, a point estimate only their sums over cells.
@@ -159,61 +157,3 @@ func (g *gram) release() {
 
 // cosine is G_ij without signs.
 func (g *gram) cosine(i, j int) float64 { return g.k[i*g.n()+j] * g.inv[i] * g.inv[j] }
-
-// spread is mean and population deviation of the sign-corrected cosines of all pairs of the rows; NaN
-// for fewer than two rows. Within one category signs cancel. Sums are of differences from the first cosine, so that
-// nothing is lost to cancellation where all are alike.
-func (g *gram) spread(rows []int) (mean, sd float64) {
-	if len(rows) < 2 {
-		return math.NaN(), math.NaN()
-	}
-	n, m := g.n(), float64(len(rows))*float64(len(rows)-1)/2
-	scale := make([]float64, len(rows))
-	for x, r := range rows {
-		scale[x] = g.inv[r] * g.sign[r]
-	}
-	shift := g.k[rows[1]*n+rows[0]] * scale[0] * scale[1]
-	var sum, square float64
-	for x, i := range rows {
-		row, s := g.k[i*n:(i+1)*n], scale[x]
-		var a, b, aa, bb float64 // two sums of each, for speed
-		y := 0
-		for ; y+2 <= x; y += 2 {
-			d := row[rows[y]]*scale[y]*s - shift
-			e := row[rows[y+1]]*scale[y+1]*s - shift
-			a += d
-			b += e
-			aa += d * d
-			bb += e * e
-		}
-		if y < x {
-			d := row[rows[y]]*scale[y]*s - shift
-			a += d
-			aa += d * d
-		}
-		sum += a + b
-		square += aa + bb
-	}
-	return shift + sum/m, math.Sqrt(max(square/m-sum/m*(sum/m), 0))
-}
-
-// projections are the leave-one-out projections h_i = (Σ_j G_ij − G_ii)/(n−1) of the rows: the mean cosine of one signed
-// delta with all others. Their mean is the coherence. Nil for fewer than two rows.
-func (g *gram) projections(rows []int) []float64 {
-	if len(rows) < 2 {
-		return nil
-	}
-	h := make([]float64, len(rows))
-	n := g.n()
-	for x, i := range rows {
-		row := g.k[i*n : (i+1)*n]
-		var sum float64
-		for _, j := range rows {
-			if j != i {
-				sum += row[j] * g.inv[j] * g.sign[j]
-			}
-		}
-		h[x] = sum * g.inv[i] * g.sign[i] / float64(len(rows)-1)
-	}
-	return h
-}

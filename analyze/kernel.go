@@ -62,6 +62,32 @@ func four32Go(a []float32, b [4][]float32, c *[4]float64) {
 	}
 }
 
+// dots2Go is dots2 without vector instructions: c[0] += Σ_k x[k] a[k], c[1] += Σ_k x[k] b[k], the length of x a multiple of 8.
+func dots2Go(x []float32, a, b []float64, c *[2]float64) {
+	for j, y := range [2][]float64{a, b} {
+		var l [8]float64
+		for k, v := range x {
+			l[k%8] = math.FMA(float64(v), y[k], l[k%8])
+		}
+		for t := range 4 {
+			l[t] += l[4+t]
+		}
+		c[j] += (l[0] + l[1]) + (l[2] + l[3])
+	}
+}
+
+// squareGo is square without vector instructions: Σ_k x[k]², the length of x a multiple of 16.
+func squareGo(x []float32) float64 {
+	var l [16]float64
+	for k, v := range x {
+		l[k%16] = math.FMA(float64(v), float64(v), l[k%16])
+	}
+	for t := range 4 {
+		l[t] = (l[t] + l[4+t]) + (l[8+t] + l[12+t])
+	}
+	return (l[0] + l[1]) + (l[2] + l[3])
+}
+
 // fma32 is x·y + z rounded once to float32. The product is exact in float64; the sum is rounded to odd there, so that rounding it again
 // is no double rounding (Boldo and Melquiond 2008).
 func fma32(x, y, z float32) float32 {
@@ -93,10 +119,11 @@ func rowsByRows32(c []float64, ldc int, a []float32, lda int, b []float32, ldb i
 // tiles cuts the product into tiles, whose length must be a multiple of lanes.
 func tiles[T float32 | float64](tile func(int, []T, int, []T, int, []float64, int), lanes int,
 	c []float64, ldc int, a []T, lda int, b []T, ldb int, m, n, d int, first func(i int) int) {
-	// Rows of b that stay in a second-level cache, and rows of a, 20 kB, that stay in a first-level cache beside three of b.
-	const panelB = 96
+	// Rows of b that stay in a second-level cache beside those of a that pass by, and rows of a, 12 kB, that stay in a first-level cache
+	// beside three of b.
+	const panelB = 48
 	size := 32 / lanes // of a value, in bytes
-	panelA := min(max(20<<10/(max(d, 1)*size)/tileA, 1), 16) * tileA
+	panelA := min(max(12<<10/(max(d, 1)*size)/tileA, 1), 16) * tileA
 	var edge *edgeTile[T]
 	for from := 0; from < n; from += panelB {
 		to := min(from+panelB, n)

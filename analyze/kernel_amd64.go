@@ -16,6 +16,12 @@ func tile32AVX2(n int, a *float32, lda int, b *float32, ldb int, c *float64, ldc
 func four32AVX2(n int, a, b0, b1, b2, b3 *float32, c *float64)
 
 //go:noescape
+func dots2AVX2(n int, x *float32, a, b *float64, c *float64)
+
+//go:noescape
+func squareAVX2(n int, x *float32) float64
+
+//go:noescape
 func sub32AVX2(n int, dst, a, b *float32)
 
 //go:noescape
@@ -89,4 +95,21 @@ func widen(dst []float64, x []float32) {
 	for k := whole; k < n; k++ {
 		dst[k] = float64(x[k])
 	}
+}
+
+func dots2(x []float32, a, b []float64, c *[2]float64) {
+	n := len(x)
+	if !hasVectors || n == 0 {
+		dots2Go(x, a, b, c)
+		return
+	}
+	_, _ = a[n-1], b[n-1]
+	dots2AVX2(n, &x[0], &a[0], &b[0], &c[0])
+}
+
+func square(x []float32) float64 {
+	if !hasVectors || len(x) == 0 {
+		return squareGo(x)
+	}
+	return squareAVX2(len(x), &x[0])
 }

@@ -275,3 +275,78 @@ loopfour:
 	VMOVUPD Y12, (DI)
 	VZEROUPPER
 	RET
+
+// func dots2AVX2(n int, x *float32, a, b *float64, c *float64)
+//
+// c[0] += Σ_k x[k] a[k], c[1] += Σ_k x[k] b[k]; n is a positive multiple of 8. Two accumulators of four lanes for each product, taking the lower
+// and the upper four of eight; they are added to each other, then lanes as (0+1)+(2+3).
+TEXT ·dots2AVX2(SB), NOSPLIT, $0-40
+	MOVQ n+0(FP), CX
+	MOVQ x+8(FP), AX
+	MOVQ a+16(FP), R8
+	MOVQ b+24(FP), R9
+	MOVQ c+32(FP), DI
+	VXORPD Y0, Y0, Y0
+	VXORPD Y1, Y1, Y1
+	VXORPD Y2, Y2, Y2
+	VXORPD Y3, Y3, Y3
+	SHRQ $3, CX
+
+loopdots:
+	VCVTPS2PD (AX), Y4
+	VCVTPS2PD 16(AX), Y5
+	VFMADD231PD (R8), Y4, Y0
+	VFMADD231PD (R9), Y4, Y1
+	VFMADD231PD 32(R8), Y5, Y2
+	VFMADD231PD 32(R9), Y5, Y3
+	ADDQ $32, AX
+	ADDQ $64, R8
+	ADDQ $64, R9
+	DECQ CX
+	JNZ loopdots
+
+	VADDPD Y2, Y0, Y0
+	VADDPD Y3, Y1, Y1
+	VHADDPD Y1, Y0, Y0
+	VEXTRACTF128 $1, Y0, X1
+	VADDPD X1, X0, X0
+	VADDPD (DI), X0, X0
+	VMOVUPD X0, (DI)
+	VZEROUPPER
+	RET
+
+// func squareAVX2(n int, x *float32) float64
+//
+// Σ_k x[k]²; n is a positive multiple of 16. Four accumulators of four lanes, each taking four of sixteen; they are added as (0+1)+(2+3),
+// then lanes likewise.
+TEXT ·squareAVX2(SB), NOSPLIT, $0-24
+	MOVQ n+0(FP), CX
+	MOVQ x+8(FP), AX
+	VXORPD Y0, Y0, Y0
+	VXORPD Y1, Y1, Y1
+	VXORPD Y2, Y2, Y2
+	VXORPD Y3, Y3, Y3
+	SHRQ $4, CX
+
+loopsquare:
+	VCVTPS2PD (AX), Y4
+	VCVTPS2PD 16(AX), Y5
+	VCVTPS2PD 32(AX), Y6
+	VCVTPS2PD 48(AX), Y7
+	VFMADD231PD Y4, Y4, Y0
+	VFMADD231PD Y5, Y5, Y1
+	VFMADD231PD Y6, Y6, Y2
+	VFMADD231PD Y7, Y7, Y3
+	ADDQ $64, AX
+	DECQ CX
+	JNZ loopsquare
+
+	VADDPD Y1, Y0, Y0
+	VADDPD Y3, Y2, Y2
+	VADDPD Y2, Y0, Y0
+	VHADDPD Y0, Y0, Y0
+	VEXTRACTF128 $1, Y0, X1
+	VADDSD X1, X0, X0
+	VMOVSD X0, ret+16(FP)
+	VZEROUPPER
+	RET

@@ -29,3 +29,7 @@ func widen(dst []float64, x []float32) {
 		dst[k] = float64(v)
 	}
 }
+
+func dots2(x []float32, a, b []float64, c *[2]float64) { dots2Go(x, a, b, c) }
+
+func square(x []float32) float64 { return squareGo(x) }

@@ -72,17 +72,15 @@ func TestSinglePrecisionRuns(t *testing.T) {
 	const n, d = 120, 4096
 	for _, rogue := range []float32{1, 30, 300} {
 		rng := rand.New(rand.NewPCG(3, 3))
-		g := &gram{}
+		g := &gram{cells: []cell{{}}, start: []int{0, n}}
 		rows := make([][]float32, n)
 		common := noise(d, 8)
-		var all []int
 		for i := range rows {
 			rows[i] = make([]float32, d)
 			for k := range rows[i] {
 				rows[i][k] = float32(rng.NormFloat64() + 0.7*common[k])
 			}
 			rows[i][7] *= rogue
-			all = append(all, i)
 			g.pairs, g.sign, g.inv = append(g.pairs, i), append(g.sign, 1), append(g.inv, 1/norm32(rows[i]))
 		}
 		fill := func(dst []float32, i, at int) { copy(dst, rows[i][at:]) }
@@ -96,13 +94,38 @@ func TestSinglePrecisionRuns(t *testing.T) {
 			}
 		}
 		g.k = single
-		mean, sd := g.spread(all)
+		mean, sd := g.spread(g.gather(), AllPairs, onAxis(0))
 		g.k = double
-		exactMean, exactSD := g.spread(all)
+		exactMean, exactSD := g.spread(g.gather(), AllPairs, onAxis(0))
 		if worst > 2.1e-6 || math.Abs(mean-exactMean) > 1e-8 || math.Abs(sd-exactSD) > 1e-8 {
 			t.Errorf("factor %v: a cosine off by %.2g, their mean by %.2g, their deviation by %.2g", rogue, worst, mean-exactMean, sd-exactSD)
 		}
 		t.Logf("factor %v: a cosine off by %.2g, their mean by %.2g, their deviation by %.2g", rogue, worst, mean-exactMean, sd-exactSD)
+	}
+}
+
+// TestWideSumsAreTheSameEverywhere does so for the sums of float32 in float64.
+func TestWideSumsAreTheSameEverywhere(t *testing.T) {
+	for _, n := range []int{16, 32, 48, 4096} {
+		x := make([]float32, n)
+		for i, v := range noise(n, 5) {
+			x[i] = float32(v * math.Exp2(float64(i%40-20)))
+		}
+		a, b := noise(n, 6), noise(n, 7)
+		c := [2]float64{1, 2}
+		d := c
+		dots2(x, a, b, &c)
+		dots2Go(x, a, b, &d)
+		if c != d || square(x) != squareGo(x) {
+			t.Fatalf("n = %d: %v and %v with vector instructions, %v and %v without", n, c, square(x), d, squareGo(x))
+		}
+		var p, q, r float64
+		for i, v := range x {
+			p, q, r = p+float64(v)*a[i], q+float64(v)*b[i], r+float64(v)*float64(v)
+		}
+		if math.Abs(c[0]-1-p) > 1e-10*r || math.Abs(c[1]-2-q) > 1e-10*r || math.Abs(square(x)-r) > 1e-12*r {
+			t.Fatalf("n = %d: %v and %v, one by one %v, %v and %v", n, c, square(x), p+1, q+2, r)
+		}
 	}
 }
 

@@ -136,7 +136,7 @@ func (q *Quads) align(b int, all bool) (*alignment, error) {
 	perms := releasedShuffles(n)
 	if !all && single {
 		a.selected(q.Width, fv, fd, nv, nd, perms)
-		a.meanCosine(q, b)
+		a.meanCosine(q, b, nv, nd)
 		return a, nil
 	}
 	a.c = borrowDirty[float64](n * n)
@@ -162,15 +162,15 @@ func (q *Quads) align(b int, all bool) (*alignment, error) {
 		giveBack(a.c)
 		a.c = nil
 	}
-	a.meanCosine(q, b)
+	a.meanCosine(q, b, nv, nd)
 	return a, nil
 }
 
 // selected computes the cosines of own pairs and of the pairs that shuffles make: with a hundred shuffles of a thousand quads
-// that is a twelfth of all. Rows are taken in short runs, so that all distance deltas stay in cache while the
+// that is a twelfth of all. Rows are taken in short runs, so that all distance deltas stay in a second-level cache while the
 // partners of one vertical delta are looked up among them.
 func (a *alignment) selected(d int, fv, fd filler[float32], nv, nd []float64, perms [][]int) {
-	const run = 128
+	const run = 96
 	n := len(a.quads)
 	partners := (len(perms) + 1 + 3) &^ 3 // own, shuffles, and own again to fill up
 	list := make([]int32, n*partners)
@@ -184,22 +184,20 @@ func (a *alignment) selected(d int, fv, fd filler[float32], nv, nd []float64, pe
 	}
 	sums := borrow[float64](n * partners)
 	defer giveBack(sums)
-	x, y := borrow[float32](n*run), borrow[float32](n*run)
-	defer giveBack(x)
+	x, y := make([]float32, run), borrow[float32](n*run)
 	defer giveBack(y)
 	for at := 0; at < d; at += run {
 		w := min(run, d-at)
 		for i := range n {
-			fv(x[i*run:i*run+w], i, at)
 			fd(y[i*run:i*run+w], i, at)
-			clear(x[i*run+w : (i+1)*run])
 			clear(y[i*run+w : (i+1)*run])
 		}
 		row := func(j int32) []float32 { return y[int(j)*run : (int(j)+1)*run] }
 		for i := range n {
-			own := x[i*run : (i+1)*run]
+			fv(x[:w], i, at)
+			clear(x[w:])
 			for p := i * partners; p < (i+1)*partners; p += 4 {
-				four32(own, [4][]float32{row(list[p]), row(list[p+1]), row(list[p+2]), row(list[p+3])}, (*[4]float64)(sums[p:]))
+				four32(x, [4][]float32{row(list[p]), row(list[p+1]), row(list[p+2]), row(list[p+3])}, (*[4]float64)(sums[p:]))
 			}
 		}
 	}
@@ -219,24 +217,29 @@ func (a *alignment) selected(d int, fv, fd filler[float32], nv, nd []float64, pe
 
 // norm32 is ‖x‖, in float64.
 func norm32(x []float32) float64 {
-	var s [4]float64 // four sums, for speed
-	k := 0
-	for ; k+4 <= len(x); k += 4 {
-		a, b, c, d := float64(x[k]), float64(x[k+1]), float64(x[k+2]), float64(x[k+3])
-		s[0] += a * a
-		s[1] += b * b
-		s[2] += c * c
-		s[3] += d * d
+	n := len(x) &^ 15
+	sum := square(x[:n])
+	for _, v := range x[n:] {
+		sum += float64(v) * float64(v)
 	}
-	for ; k < len(x); k++ {
-		s[0] += float64(x[k]) * float64(x[k])
+	return math.Sqrt(sum)
+}
+
+// dotsWith are ⟨x, a⟩ and ⟨x, b⟩ in float64.
+func dotsWith(x []float32, a, b []float64) (s, t float64) {
+	n := len(x) &^ 7
+	var c [2]float64
+	dots2(x[:n], a, b, &c)
+	for k := n; k < len(x); k++ {
+		c[0] += float64(x[k]) * a[k]
+		c[1] += float64(x[k]) * b[k]
 	}
-	return math.Sqrt((s[0] + s[1]) + (s[2] + s[3]))
+	return c[0], c[1]
 }
 
 // meanCosine fills mean and meanSE. Leaving out scene s changes the sums by the scene's own, so that every
-// jackknife value follows from inner products of the sums, O(n·d).
-func (a *alignment) meanCosine(q *Quads, b int) {
+// jackknife value follows from inner products with the sums and within the scene, O(n·d). nv and nd are the norms.
+func (a *alignment) meanCosine(q *Quads, b int, nv, nd []float64) {
 	n, d := len(a.quads), q.Width
 	units, count := q.scenes()
 	sv, sd := make([]float64, d), make([]float64, d)
@@ -249,23 +252,43 @@ func (a *alignment) meanCosine(q *Quads, b int) {
 		return vd / (n * n) / (math.Sqrt(max(vv, 0))/n*(math.Sqrt(max(dd, 0))/n) + 1e-10)
 	}
 	a.mean, a.meanSE = cosine(vd, vv, dd, float64(n)), math.NaN()
-	members := make([][]int, count)
-	for _, i := range a.quads {
-		members[units[i]] = append(members[units[i]], i)
+	// What leaving one quad out takes from the three products, were it alone in its scene.
+	type share struct{ vd, vv, dd float64 }
+	members := make([][]int, count) // positions in a.quads
+	shares := make([]share, n)
+	for r, i := range a.quads {
+		members[units[i]] = append(members[units[i]], r)
+		v, w := dotsWith(q.vertical(i, b), sv, sd)
+		x, y := dotsWith(q.distance(i, b), sv, sd)
+		shares[r] = share{w + x - a.own[r]*nv[r]*nd[r], 2*v - nv[r]*nv[r], 2*y - nd[r]*nd[r]}
 	}
 	var left []float64
-	ev, ed := make([]float64, d), make([]float64, d)
+	var ev, ed []float64
 	for _, m := range members {
 		if len(m) == 0 || len(m) == n {
 			continue
 		}
-		clear(ev)
-		clear(ed)
-		for _, i := range m {
-			addWide(ev, q.vertical(i, b))
-			addWide(ed, q.distance(i, b))
+		var s share
+		for x, r := range m {
+			s.vd, s.vv, s.dd = s.vd+shares[r].vd, s.vv+shares[r].vv, s.dd+shares[r].dd
+			if x == 0 {
+				continue
+			}
+			if ev == nil {
+				ev, ed = make([]float64, d), make([]float64, d)
+			}
+			// Products of different quads of the scene were counted twice.
+			if x == 1 {
+				clear(ev)
+				clear(ed)
+			}
+			addWide(ev, q.vertical(a.quads[m[x-1]], b))
+			addWide(ed, q.distance(a.quads[m[x-1]], b))
+			vv, vd := dotsWith(q.vertical(a.quads[r], b), ev, ed)
+			dv, dd := dotsWith(q.distance(a.quads[r], b), ev, ed)
+			s.vd, s.vv, s.dd = s.vd-vd-dv, s.vv-2*vv, s.dd-2*dd
 		}
-		left = append(left, cosine(vd-dot(ev, sd)-dot(sv, ed)+dot(ev, ed), vv-2*dot(ev, sv)+dot(ev, ev), dd-2*dot(ed, sd)+dot(ed, ed), float64(n-len(m))))
+		left = append(left, cosine(vd-s.vd, vv-s.vv, dd-s.dd, float64(n-len(m))))
 	}
 	if m := float64(len(left)); m >= 3 {
 		_, sd := meanSD(left)

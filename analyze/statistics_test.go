@@ -224,8 +224,8 @@ func TestClosedFormsAreBruteForce(t *testing.T) {
 			}
 			return x, total
 		}
-		onAxis := func(a int) func(int) bool { return func(i int) bool { return d.Axes[i] == Axes[a] } }
-		inCategory := func(c int) func(int) bool {
+		ofAxis := func(a int) func(int) bool { return func(i int) bool { return d.Axes[i] == Axes[a] } }
+		ofCategory := func(c int) func(int) bool {
 			return func(i int) bool { return d.Categories[i] == Categories[c] }
 		}
 		cosine := func(x, y []float64) float64 { return dot(x, y) / math.Sqrt(dot(x, x)*dot(y, y)) }
@@ -236,30 +236,30 @@ func TestClosedFormsAreBruteForce(t *testing.T) {
 			}
 		}
 		for a, axis := range Axes {
-			check("coherence "+axis, m.coherence(a), meanCosine(onAxis(a), true))
+			check("coherence "+axis, m.coherence(a), meanCosine(ofAxis(a), true))
 		}
 		for c, name := range Categories {
-			check("within "+name, m.within(c), meanCosine(inCategory(c), false))
-			x, total := sum(inCategory(c), false)
+			check("within "+name, m.within(c), meanCosine(ofCategory(c), false))
+			x, total := sum(ofCategory(c), false)
 			for b, other := range Categories {
-				y, _ := sum(inCategory(b), false)
+				y, _ := sum(ofCategory(b), false)
 				check("cosine "+name+" "+other, m.cosine(c, b), cosine(x, y))
 			}
 			var norm float64
 			for i := range n {
-				if inCategory(c)(i) && use(i) {
+				if ofCategory(c)(i) && use(i) {
 					norm += weight[i] * norm32(d.Row(i))
 				}
 			}
 			check("norm "+name, m.meanNorm(c), norm/total)
 		}
 		for _, p := range axisPairs {
-			x, _ := sum(onAxis(p.a), true)
-			y, _ := sum(onAxis(p.b), true)
+			x, _ := sum(ofAxis(p.a), true)
+			y, _ := sum(ofAxis(p.b), true)
 			check("released "+p.key, m.released(p.a, p.b), dot(x, y)/(math.Sqrt(dot(x, x))*math.Sqrt(dot(y, y))+1e-12))
 			var mean [4][]float64
 			for i, c := range []int{2 * p.a, 2*p.a + 1, 2 * p.b, 2*p.b + 1} {
-				mean[i], _ = sum(inCategory(c), false)
+				mean[i], _ = sum(ofCategory(c), false)
 			}
 			check("paper "+p.key, m.paper(p.a, p.b), (cosine(mean[0], mean[2])+cosine(mean[1], mean[3])-cosine(mean[0], mean[3])-cosine(mean[1], mean[2]))/4)
 		}
@@ -285,16 +285,16 @@ func TestClosedFormsAreBruteForce(t *testing.T) {
 			return num / den
 		}
 		for a, axis := range Axes {
-			x, _ := sum(inCategory(2*a), false)
-			y, _ := sum(inCategory(2*a+1), false)
-			pp, qq := square(inCategory(2*a), false), square(inCategory(2*a+1), false)
+			x, _ := sum(ofCategory(2*a), false)
+			y, _ := sum(ofCategory(2*a+1), false)
+			pp, qq := square(ofCategory(2*a), false), square(ofCategory(2*a+1), false)
 			check("order "+axis, m.order(a), (pp+qq+2*dot(x, y))/(2*(pp+qq)))
 		}
-		x, _ := sum(onAxis(1), true)
-		y, _ := sum(onAxis(2), true)
-		check("disattenuated vd", m.disattenuated(1, 2), dot(x, y)/math.Sqrt(square(onAxis(1), true)*square(onAxis(2), true)))
+		x, _ := sum(ofAxis(1), true)
+		y, _ := sum(ofAxis(2), true)
+		check("disattenuated vd", m.disattenuated(1, 2), dot(x, y)/math.Sqrt(square(ofAxis(1), true)*square(ofAxis(2), true)))
 		half := func(l Layout) []float64 {
-			z, _ := sum(func(i int) bool { return onAxis(2)(i) && v.Pairs[i].Layout == l }, true)
+			z, _ := sum(func(i int) bool { return ofAxis(2)(i) && v.Pairs[i].Layout == l }, true)
 			return z
 		}
 		z := half(Consistent)
@@ -340,8 +340,9 @@ func TestIdentities(t *testing.T) {
 		t.Fatal(err)
 	}
 	rows := g.axisRows(AllPairs, 1)
-	h := g.projections(rows)
-	mean, sd := g.spread(rows)
+	c := g.gather()
+	h := g.projections(c, AllPairs, onAxis(1))
+	mean, sd := g.spread(c, AllPairs, onAxis(1))
 	meanH, _ := meanSD(h)
 	if math.Abs(meanH-mean) > 1e-14 {
 		t.Errorf("mean projection %v, coherence %v", meanH, mean)
@@ -405,7 +406,7 @@ func TestSignFlipsEnumerated(t *testing.T) {
 		all = append(all, sum/float64(n*(n-1)))
 	}
 	mean, sd := meanSD(all)
-	m, s := g.spread(rows)
+	m, s := g.spread(g.gather(), AllPairs, onAxis(0))
 	f := g.signFlips(AllPairs, [3][2]float64{{m, s}}, Options{Draws: 2000, Seed: 1})[0]
 	if math.Abs(mean) > 1e-15 || math.Abs(sd-f.sd) > 1e-14 {
 		t.Errorf("enumerated %v ± %v, closed form 0 ± %v", mean, sd, f.sd)

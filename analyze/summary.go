@@ -158,15 +158,16 @@ func (v *Vectors) blockFacts(b int, o Options, r *resampler) (map[Subset]*facts,
 		}
 	}
 	g.weigh([]*sums{point}, ones)
+	pairs := g.gather()
 	out := map[Subset]*facts{}
 	for _, s := range subsets {
-		out[s] = g.facts(s, point.moments(s), distribution[s], o)
+		out[s] = g.facts(s, pairs, point.moments(s), distribution[s], o)
 	}
 	return out, nil
 }
 
 // facts of one subset from its moments and, if there are any, the draws of every quantity, [quantity][draw] flat.
-func (g *gram) facts(subset Subset, m *moments, draws []float64, o Options) *facts {
+func (g *gram) facts(subset Subset, c *cosines, m *moments, draws []float64, o Options) *facts {
 	f := &facts{layouts: map[Layout]int{}, estimates: map[string]Estimate{}, draws: map[string][]float64{},
 		projection: map[string][]float64{}, signs: map[string][]float64{}, unsigned: map[string]float64{}, pairs: map[string][]int{}}
 	// Mean and deviation of pair cosines from the cosines themselves: two passes lose nothing to cancellation.
@@ -175,28 +176,26 @@ func (g *gram) facts(subset Subset, m *moments, draws []float64, o Options) *fac
 	for a, name := range Axes {
 		p, q := 2*a, 2*a+1
 		f.unsigned[name] = (m.unit[p][p] + m.unit[q][q] + 2*m.unit[p][q] - m.udiag[p] - m.udiag[q]) / pairsOf(m.w[p]+m.w[q], m.w2[p]+m.w2[q])
-		rows := g.axisRows(subset, a)
-		mean, sd := g.spread(rows)
+		mean, sd := g.spread(c, subset, onAxis(a))
 		spread["coherence/"+name] = [2]float64{mean, sd}
-		f.projection[name] = g.projections(rows)
+		f.projection[name] = g.projections(c, subset, onAxis(a))
 		projections["coherence/"+name] = f.projection[name]
-		for _, i := range rows {
+		for _, i := range g.axisRows(subset, a) {
 			f.signs[name] = append(f.signs[name], g.sign[i])
 			f.pairs[name] = append(f.pairs[name], g.pairs[i])
 		}
 	}
-	for c, name := range Categories {
-		rows := g.categoryRows(subset, c)
-		f.n[c] = len(rows)
-		mean, sd := g.spread(rows)
+	for i, name := range Categories {
+		f.n[i] = len(g.rows(subset, inCategory(i)))
+		mean, sd := g.spread(c, subset, inCategory(i))
 		spread["within/"+name] = [2]float64{mean, sd}
 		if o.Draws == 0 {
-			projections["within/"+name] = g.projections(rows)
+			projections["within/"+name] = g.projections(c, subset, inCategory(i))
 		}
 	}
-	for c, cl := range g.cells {
+	for i, cl := range g.cells {
 		if cl.category/2 == 2 && cl.in(subset) {
-			for _, p := range g.pairs[g.start[c]:g.start[c+1]] {
+			for _, p := range g.pairs[g.start[i]:g.start[i+1]] {
 				if p >= 0 {
 					f.layouts[cl.layout]++
 				}
