@@ -91,7 +91,7 @@ func BenchmarkLookup(b *testing.B) {
 						b.Fatal(err)
 					}
 					found, err := l.LookupAll(ids)
-					if err != nil || len(found) != n {
+					if err != nil || !found[n-1].Known() {
 						b.Fatal(len(found), err)
 					}
 					l.Close()

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"slices"
 	"strconv"
@@ -23,96 +22,155 @@ func canonicalJSON(raw []byte) ([]byte, error) {
 	if !utf8.Valid(raw) {
 		return nil, errors.New("json: not UTF-8")
 	}
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	dec.UseNumber()
-	out, err := appendCanonical(nil, dec, 0)
-	if err != nil {
+	if err := json.Unmarshal(raw, new(json.RawMessage)); err != nil {
 		return nil, fmt.Errorf("json: %w", err)
 	}
-	if _, err := dec.Token(); err != io.EOF {
-		return nil, errors.New("json: something follows the value")
+	c := &canonicalizer{raw: raw, out: make([]byte, 0, len(raw))}
+	if err := c.value(0); err != nil {
+		return nil, fmt.Errorf("json: %w", err)
 	}
-	return out, nil
+	return c.out, nil
 }
 
-func appendCanonical(b []byte, dec *json.Decoder, depth int) ([]byte, error) {
+// A canonicalizer rewrites JSON that is known to be valid.
+type canonicalizer struct {
+	raw     []byte // what is left to read
+	out     []byte
+	members []memberSpan // of the objects being read, outermost first
+}
+
+// A memberSpan says where in out a member of an object lies, from its name to its end.
+type memberSpan struct {
+	name       string
+	start, end int
+}
+
+// next is the next byte that is not white space, which it skips.
+func (c *canonicalizer) next() byte {
+	for {
+		switch b := c.raw[0]; b {
+		case ' ', '\t', '\n', '\r':
+			c.raw = c.raw[1:]
+		default:
+			return b
+		}
+	}
+}
+
+func (c *canonicalizer) value(depth int) error {
 	if depth > maxDepth {
-		return nil, fmt.Errorf("nested deeper than %d", maxDepth)
+		return fmt.Errorf("nested deeper than %d", maxDepth)
 	}
-	tok, err := dec.Token()
-	if err != nil {
-		return nil, err
+	switch c.next() {
+	case '{':
+		return c.object(depth)
+	case '[':
+		return c.array(depth)
+	case '"':
+		c.text()
+		return nil
+	case 't', 'f', 'n':
+		c.out = append(c.out, c.take()...)
+		return nil
 	}
-	switch v := tok.(type) {
-	case nil:
-		return append(b, "null"...), nil
-	case bool:
-		return strconv.AppendBool(b, v), nil
-	case string:
-		return appendJSONString(b, v), nil
-	case json.Number:
-		n, err := canonicalNumber(v.String())
-		return append(b, n...), err
-	case json.Delim:
-		if v == '[' {
-			return appendCanonicalArray(b, dec, depth)
-		}
-		return appendCanonicalObject(b, dec, depth)
-	}
-	return nil, fmt.Errorf("unexpected %v", tok)
+	n, err := canonicalNumber(string(c.take()))
+	c.out = append(c.out, n...)
+	return err
 }
 
-func appendCanonicalArray(b []byte, dec *json.Decoder, depth int) ([]byte, error) {
-	b = append(b, '[')
-	var err error
-	for n := 0; dec.More(); n++ {
-		if n > 0 {
-			b = append(b, ',')
-		}
-		if b, err = appendCanonical(b, dec, depth+1); err != nil {
-			return nil, err
-		}
+// take reads a number or a literal.
+func (c *canonicalizer) take() []byte {
+	n := bytes.IndexAny(c.raw, ",]} \t\n\r")
+	if n < 0 {
+		n = len(c.raw)
 	}
-	_, err = dec.Token()
-	return append(b, ']'), err
+	t := c.raw[:n]
+	c.raw = c.raw[n:]
+	return t
 }
 
-func appendCanonicalObject(b []byte, dec *json.Decoder, depth int) ([]byte, error) {
-	type member struct {
-		name string
-		text []byte
-	}
-	var members []member
-	for dec.More() {
-		tok, err := dec.Token()
-		if err != nil {
-			return nil, err
+// text reads a string, writes it, and returns what it says.
+func (c *canonicalizer) text() string {
+	n := 1
+	plain := true
+	for ; c.raw[n] != '"'; n++ {
+		if c.raw[n] == '\\' {
+			plain = false
+			n++
 		}
-		name, ok := tok.(string)
-		if !ok {
-			return nil, fmt.Errorf("member name %v", tok)
-		}
-		text, err := appendCanonical(nil, dec, depth+1)
-		if err != nil {
-			return nil, err
-		}
-		members = append(members, member{name, text})
 	}
-	if _, err := dec.Token(); err != nil {
-		return nil, err
+	quoted := c.raw[:n+1]
+	c.raw = c.raw[n+1:]
+	if plain { // it has no other spelling
+		c.out = append(c.out, quoted...)
+		return string(quoted[1:n])
 	}
-	slices.SortFunc(members, func(x, y member) int { return strings.Compare(x.name, y.name) })
-	b = append(b, '{')
-	for i, m := range members {
-		if i > 0 {
-			if m.name == members[i-1].name {
-				return nil, fmt.Errorf("member %q twice", m.name)
+	var s string
+	_ = json.Unmarshal(quoted, &s) // valid
+	c.out = appendJSONString(c.out, s)
+	return s
+}
+
+func (c *canonicalizer) array(depth int) error {
+	c.raw = c.raw[1:]
+	c.out = append(c.out, '[')
+	for first := true; c.next() != ']'; first = false {
+		if !first {
+			c.raw = c.raw[1:] // the comma
+			c.out = append(c.out, ',')
+		}
+		if err := c.value(depth + 1); err != nil {
+			return err
+		}
+	}
+	c.raw = c.raw[1:]
+	c.out = append(c.out, ']')
+	return nil
+}
+
+func (c *canonicalizer) object(depth int) error {
+	c.raw = c.raw[1:]
+	c.out = append(c.out, '{')
+	begin, outer := len(c.out), len(c.members)
+	for c.next() != '}' {
+		if len(c.members) > outer {
+			c.raw = c.raw[1:] // the comma
+			c.out = append(c.out, ',')
+			c.next()
+		}
+		m := memberSpan{start: len(c.out)}
+		m.name = c.text()
+		c.next()
+		c.raw = c.raw[1:] // the colon
+		c.out = append(c.out, ':')
+		if err := c.value(depth + 1); err != nil {
+			return err
+		}
+		m.end = len(c.out)
+		c.members = append(c.members, m)
+	}
+	c.raw = c.raw[1:]
+	members := c.members[outer:]
+	c.members = c.members[:outer]
+	byName := func(x, y memberSpan) int { return strings.Compare(x.name, y.name) }
+	if !slices.IsSortedFunc(members, byName) {
+		slices.SortFunc(members, byName)
+		was := bytes.Clone(c.out[begin:])
+		c.out = c.out[:begin]
+		for i, m := range members {
+			if i > 0 {
+				c.out = append(c.out, ',')
 			}
-			b = append(b, ',')
+			c.out = append(c.out, was[m.start-begin:m.end-begin]...)
 		}
-		b = append(append(appendJSONString(b, m.name), ':'), m.text...)
 	}
-	return append(b, '}'), nil
+	for i := range members[:max(len(members)-1, 0)] {
+		if members[i].name == members[i+1].name {
+			return fmt.Errorf("member %q twice", members[i].name)
+		}
+	}
+	c.out = append(c.out, '}')
+	return nil
 }
 
 // appendJSONString writes a string with the fewest escapes JSON allows.

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode/utf8"
 )
 
@@ -72,18 +73,23 @@ func checkKind(kind string) error {
 	return nil
 }
 
-// Set adds a field of any type.
+// Set adds a field of any type. Fields are kept in ascending order of roles.
 func (k *Key) Set(role string, v Value) *Key {
 	if role == "" || !utf8.ValidString(role) || v.typ == 0 {
 		panic(fmt.Sprintf("ledger: key %s: role %q with a value of type %d", k.Kind, role, v.typ))
 	}
-	for i := range k.Fields {
-		if k.Fields[i].Role == role {
-			panic(fmt.Sprintf("ledger: key %s: role %q twice", k.Kind, role))
-		}
+	f := Field{role, v}
+	at, taken := slices.BinarySearchFunc(k.Fields, f, byRole)
+	if taken {
+		panic(fmt.Sprintf("ledger: key %s: role %q twice", k.Kind, role))
 	}
-	k.Fields = append(k.Fields, Field{role, v})
+	k.Fields = slices.Insert(k.Fields, at, f)
 	return k
+}
+
+// Clone copies a key, with room for so many more fields: thousands of keys that differ in a field or two begin as one.
+func (k *Key) Clone(more int) *Key {
+	return &Key{k.Kind, k.Version, append(make([]Field, 0, len(k.Fields)+more), k.Fields...)}
 }
 
 // Text adds a string.
@@ -278,9 +284,10 @@ const keyMagic = "swaprun key 1\n"
 // Encode writes the key's pre-image: the magic line, kind, version, and the fields sorted by role, each as role,
 // type and payload, every part with its length. No two different keys encode alike, and the order in which fields
 // were added does not show.
-func (k *Key) Encode() []byte {
+func (k *Key) Encode() []byte { return k.append(make([]byte, 0, 64+64*len(k.Fields))) }
+
+func (k *Key) append(b []byte) []byte {
 	fields := k.sorted()
-	b := make([]byte, 0, 64+64*len(fields))
 	b = append(b, keyMagic...)
 	b = appendBytes(b, k.Kind)
 	b = binary.AppendUvarint(b, uint64(k.Version))
@@ -292,7 +299,7 @@ func (k *Key) Encode() []byte {
 	return b
 }
 
-// sorted returns the fields by role.
+// sorted returns the fields by role; those of a key that was put together without Set may have any order.
 func (k *Key) sorted() []Field {
 	if slices.IsSortedFunc(k.Fields, byRole) {
 		return k.Fields
@@ -303,7 +310,16 @@ func (k *Key) sorted() []Field {
 func byRole(x, y Field) int { return strings.Compare(x.Role, y.Role) }
 
 // ID is the hash of the key's encoding.
-func (k *Key) ID() ActionID { return sha256.Sum256(k.Encode()) }
+func (k *Key) ID() ActionID {
+	b := keyBuffers.Get().(*[]byte)
+	*b = k.append((*b)[:0])
+	id := sha256.Sum256(*b)
+	keyBuffers.Put(b)
+	return id
+}
+
+// keyBuffers hold encodings that are only hashed.
+var keyBuffers = sync.Pool{New: func() any { return new([]byte) }}
 
 // Get returns the value in a role.
 func (k *Key) Get(role string) (Value, bool) {

@@ -174,13 +174,20 @@ func FuzzKeysDiffer(f *testing.F) {
 }
 
 func FuzzCanonicalJSON(f *testing.F) {
-	for _, s := range []string{`{"a":1.50,"b":[null,true,"\u00e9\n"]}`, `-0`, `1e400`, `{"a":1,"a":2}`, strings.Repeat("[", 200)} {
+	for _, s := range []string{
+		`{"a":1.50,"b":[null,true,"\u00e9\n"]}`, `-0`, `1e400`, `{"a":1,"a":2}`, strings.Repeat("[", 200),
+		` { "b" : { "\u0062" : [ ] , "a" : "\ud800\\" } , "" : [ 0 , { } ] } `, `"\"`, "", "[1,]",
+	} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		c, err := canonicalJSON(b)
 		if err != nil {
 			return
+		}
+		var was, is any
+		if json.Unmarshal(b, &was) != nil || json.Unmarshal(c, &is) != nil || !cmp.Equal(was, is) {
+			t.Fatalf("%q became %q", b, c)
 		}
 		again, err := canonicalJSON(c)
 		if err != nil || !bytes.Equal(c, again) {

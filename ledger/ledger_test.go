@@ -5,8 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -252,4 +254,30 @@ func TestConcurrentUse(t *testing.T) {
 		}
 	}()
 	wg.Wait()
+}
+
+// TestIndexOrder: dealing out by leading bits is sorting, whatever the ids, and repeated ones stay together.
+func TestIndexOrder(t *testing.T) {
+	rng := rand.New(rand.NewSource(1))
+	for _, n := range []int{0, 1, 2, 3, 1000, 70_000} {
+		ids := make([]ActionID, n)
+		for i := range ids {
+			rng.Read(ids[i][:])
+			switch i % 7 {
+			case 1: // near another
+				ids[i] = ids[i-1]
+				ids[i][31]++
+			case 2: // equal to another
+				ids[i] = ids[i-2]
+			}
+		}
+		sorted := make([]ActionID, 0, n)
+		for _, at := range indexOrder(ids) {
+			sorted = append(sorted, ids[at])
+		}
+		slices.SortFunc(ids, compareHash)
+		if !slices.Equal(ids, sorted) {
+			t.Errorf("%d ids: not in order", n)
+		}
+	}
 }

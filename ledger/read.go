@@ -2,10 +2,10 @@ package ledger
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/binary"
 	"fmt"
 	"iter"
+	"math/bits"
 	"slices"
 	"time"
 
@@ -43,18 +43,21 @@ func (l *Ledger) Lookup(id ActionID) (Result, bool, error) {
 	if err != nil {
 		return Result{}, false, err
 	}
-	r, ok := found[id]
-	return r, ok, nil
+	return found[0], found[0].Known(), nil
 }
 
-// LookupAll looks many actions up in one read transaction; unknown ones are absent from the map.
-func (l *Ledger) LookupAll(ids []ActionID) (map[ActionID]Result, error) {
-	found := make(map[ActionID]Result, len(ids))
+// Known says whether a look-up found the action: entry 0 of a ledger is no outcome.
+func (r *Result) Known() bool { return r.Seq != 0 }
+
+// LookupAll looks many actions up in one read transaction. Results are in the order of ids, zero where unknown.
+func (l *Ledger) LookupAll(ids []ActionID) ([]Result, error) {
+	found := make([]Result, len(ids))
 	err := l.view("look up", func(tx *bbolt.Tx) error {
 		c := tx.Bucket(bActions).Cursor()
 		slab := &rowSlab{}
 		var key, raw []byte
-		for _, id := range inIndexOrder(ids) {
+		for _, at := range indexOrder(ids) {
+			id := &ids[at]
 			key, raw = seekNear(c, key, raw, id[:])
 			if key == nil {
 				return nil // the index ends before this id, and so before all that follow
@@ -67,7 +70,7 @@ func (l *Ledger) LookupAll(ids []ActionID) (map[ActionID]Result, error) {
 				return corrupt("index of "+id.String(), "%v", err)
 			}
 			if !w.collected {
-				found[id] = w.result(id)
+				found[at] = w.result(*id)
 			}
 		}
 		return nil
@@ -78,16 +81,34 @@ func (l *Ledger) LookupAll(ids []ActionID) (map[ActionID]Result, error) {
 	return found, nil
 }
 
-// inIndexOrder sorts ids, so that neighbours share pages. Eight bytes tell hashes apart all but always.
-func inIndexOrder(ids []ActionID) []ActionID {
-	sorted := slices.Clone(ids)
-	slices.SortFunc(sorted, func(a, b ActionID) int {
-		if c := cmp.Compare(binary.BigEndian.Uint64(a[:]), binary.BigEndian.Uint64(b[:])); c != 0 {
-			return c
+// indexOrder is the order in which the index holds ids, so that neighbours share pages. Being hashes they spread
+// evenly: dealt out by their leading bits, they lie where they belong but for a few steps.
+func indexOrder(ids []ActionID) []int32 {
+	shift := 64 - min(bits.Len(uint(len(ids))), 16)
+	lead := func(i int32) uint64 { return binary.BigEndian.Uint64(ids[i][:]) }
+	ends := make([]int32, 1<<(64-shift))
+	for i := range ids {
+		ends[lead(int32(i))>>shift]++
+	}
+	sum := int32(0)
+	for i, n := range ends {
+		ends[i] = sum
+		sum += n
+	}
+	order := make([]int32, len(ids))
+	for i := range ids {
+		at := &ends[lead(int32(i))>>shift]
+		order[*at] = int32(i)
+		*at++
+	}
+	from := int32(0)
+	for _, end := range ends {
+		if end-from > 1 {
+			slices.SortFunc(order[from:end], func(a, b int32) int { return bytes.Compare(ids[a][:], ids[b][:]) })
 		}
-		return bytes.Compare(a[:], b[:])
-	})
-	return sorted
+		from = end
+	}
+	return order
 }
 
 // seekNear moves a cursor that stands at key, or nowhere yet, forward to the first key not before want. Sorted

@@ -116,12 +116,13 @@ func (l *Ledger) haveAll(list []Digest) bool {
 // RecordRun stores what a run did: which actions it reused, how many it executed. A run that reused the same
 // actions as an earlier one costs a few hundred bytes.
 func (l *Ledger) RecordRun(run Run, hits []ActionID) error {
-	ids := slices.Compact(inIndexOrder(hits))
-	list := make([]byte, 0, len(ids)*32)
-	for _, id := range ids {
-		list = append(list, id[:]...)
+	list := make([]byte, 0, len(hits)*32)
+	for _, at := range indexOrder(hits) {
+		if id := hits[at][:]; !bytes.HasSuffix(list, id) {
+			list = append(list, id...)
+		}
 	}
-	run.Hits, run.Reused = Sum(list), uint64(len(ids))
+	run.Hits, run.Reused = Sum(list), uint64(len(list)/32)
 	return l.update("record run", func(w *writer) error {
 		if run.Started.IsZero() {
 			run.Started = w.time

@@ -40,7 +40,7 @@ func (s *session) walkArtefacts(ctx context.Context, m *modelWalk, sr *series) e
 		if waits != "" {
 			n.Why = []string{waits}
 		}
-		n.artefact = a
+		n.artefact = &a
 		nodes = append(nodes, n)
 	}
 	todo, err := s.settle(nodes)

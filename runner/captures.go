@@ -22,25 +22,31 @@ const smallModel = 256 << 20
 // walkCaptures lists every query of a scale and asks those the ledger does not hold.
 func (s *session) walkCaptures(ctx context.Context, sr *series) error {
 	known := sr.fingerprint != (ledger.Digest{})
-	query := func(id, image, imageErr, question string) *Node {
-		id = "capture/" + sr.name() + "/" + id
+	folder := "capture/" + sr.name() + "/"
+	base := s.captureBase(sr)
+	query := func(pair, side, image, imageErr, question string) *Node {
+		id := folder + pair + side
 		if !known {
 			return s.add(KindCapture, id, nil, "waits for "+sr.checkpoint.ID)
 		}
-		n := s.add(KindCapture, id, s.captureKey(sr, image, imageErr, question))
+		n := s.add(KindCapture, id, captureKey(base, image, imageErr, question))
 		n.image, n.imageErr, n.question = image, imageErr, question
 		return n
 	}
+	quads := s.quadList()
 	asked := map[string]*Node{}
+	sr.captures = make([]*Node, 0, 2*len(s.set.Pairs))
 	for i := range s.set.Pairs {
 		p := &s.set.Pairs[i]
-		original := query(p.ID+"/original", p.Image, p.ImageErr, p.Original.Text)
-		swapped := query(p.ID+"/swapped", p.Image, p.ImageErr, p.Swapped.Text)
+		original := query(p.ID, "/original", p.Image, p.ImageErr, p.Original.Text)
+		swapped := query(p.ID, "/swapped", p.Image, p.ImageErr, p.Swapped.Text)
 		sr.captures = append(sr.captures, original, swapped)
-		asked[p.ID+p.Original.Text], asked[p.ID+p.Swapped.Text] = original, swapped
+		if len(quads) > 0 {
+			asked[p.ID+p.Original.Text], asked[p.ID+p.Swapped.Text] = original, swapped
+		}
 	}
 	all := sr.captures
-	for _, q := range s.quadList() {
+	for _, q := range quads {
 		quad := [4]*Node{}
 		for k, question := range []struct{ role, text string }{
 			{q.Axis, q.Original.Text}, {q.Axis + "_swapped", q.Swapped.Text},
@@ -48,7 +54,7 @@ func (s *session) walkCaptures(ctx context.Context, sr *series) error {
 		} {
 			n := asked[q.ID+question.text] // a pair of the set asks it already
 			if n == nil {
-				n = query(q.ID+"/"+question.role, q.Image, "", question.text)
+				n = query(q.ID, "/"+question.role, q.Image, "", question.text)
 				asked[q.ID+question.text] = n
 				all = append(all, n)
 			}
@@ -72,15 +78,19 @@ func (s *session) walkCaptures(ctx context.Context, sr *series) error {
 	return nil
 }
 
+// captureBase is what the keys of all queries of a scale have in common.
+func (s *session) captureBase(sr *series) *ledger.Key {
+	return ledger.NewKey(string(KindCapture), kindVersion[KindCapture]).
+		Digest("model", sr.fingerprint).
+		Digest("weights", sr.weights).
+		Text("runtime", s.runtimeName)
+}
+
 // captureKey holds everything that can change a query's numbers. The prompt's tokens are not in it but what makes them is: the
 // question, the picture, and in the model's fingerprint the tokenizer, the template, the processor and how answers are decoded. So a plan
 // need not load a tokenizer.
-func (s *session) captureKey(sr *series, image, imageErr, question string) *ledger.Key {
-	key := ledger.NewKey(string(KindCapture), kindVersion[KindCapture]).
-		Digest("model", sr.fingerprint).
-		Digest("weights", sr.weights).
-		Text("runtime", s.runtimeName).
-		Text("question", question)
+func captureKey(base *ledger.Key, image, imageErr, question string) *ledger.Key {
+	key := base.Clone(2).Text("question", question)
 	if image == "" {
 		return key.Text("no_image", imageErr)
 	}

@@ -69,7 +69,7 @@ func (s *session) walkMetrics(ctx context.Context, sr *series) error {
 					JSON("options", s.metricOptions()).Int("answers_version", answersVersion).
 					Digest("pairs", s.setDigest).Digest("quads", s.quadsDigest).Digest("captures", sr.list))
 			}
-			n.metric, n.subset, n.series = m, subset, sr
+			n.metric, n.subset, n.series = &m, subset, sr
 			sr.results[resultID{m.Name, subset}] = n
 			nodes = append(nodes, n)
 		}
@@ -139,7 +139,7 @@ func (s *session) walkComparisons(ctx context.Context, m *modelWalk) error {
 				}
 				n = s.add(KindMetric, id, key.Texts("scales", names...))
 			}
-			n.comparison, n.subset, n.model = c, subset, m
+			n.comparison, n.subset, n.model = &c, subset, m
 			nodes = append(nodes, n)
 		}
 	}

@@ -78,16 +78,18 @@ type Node struct {
 
 	original *Node // of a copy that is executed again
 
+	actionID ledger.ActionID // zero until it is needed
+
 	// What the node is about, by kind.
-	image      string             // capture: digest of the picture; "" if there is none, for the reason in imageErr
-	imageErr   string             // capture
-	question   string             // capture
-	metric     analyze.Metric     // metric
-	subset     analyze.Subset     // metric
-	artefact   report.Artefact    // file, figure
-	series     *series            // metric
-	comparison analyze.Comparison // metric over scales
-	model      *modelWalk         // metric over scales
+	image      string              // capture: digest of the picture; "" if there is none, for the reason in imageErr
+	imageErr   string              // capture
+	question   string              // capture
+	metric     *analyze.Metric     // metric
+	subset     analyze.Subset      // metric
+	artefact   *report.Artefact    // file, figure
+	series     *series             // metric
+	comparison *analyze.Comparison // metric over scales
+	model      *modelWalk          // metric over scales
 }
 
 // outcome is what the ledger holds of an action.
@@ -106,6 +108,14 @@ func (o *outcome) output(name string) (ledger.Digest, bool) {
 		}
 	}
 	return ledger.Digest{}, false
+}
+
+// action is the hash of the node's key, which it must have.
+func (n *Node) action() ledger.ActionID {
+	if n.actionID == (ledger.ActionID{}) {
+		n.actionID = n.Key.ID()
+	}
+	return n.actionID
 }
 
 func (n *Node) good() bool { return n.done && !n.outcome.failed && n.outcome.err == nil }

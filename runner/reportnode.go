@@ -65,7 +65,7 @@ func (s *session) walkReport(ctx context.Context) error {
 	if err != nil || !s.execute {
 		return err
 	}
-	n.artefact = report.Artefact{Paths: []string{s.exp.Name + "/index.html"}}
+	n.artefact = &report.Artefact{Paths: []string{s.exp.Name + "/index.html"}}
 	err = s.each(ctx, "report", todo, func(ctx context.Context, _ *Node) ([]ledger.Blob, error) { return s.page(ctx) })
 	if err != nil || !n.good() {
 		return err
@@ -189,7 +189,7 @@ func (s *session) bundleResults(b *report.Bundle, wanted func(*Node) bool, place
 			continue
 		}
 		d, _ := n.outcome.output("result")
-		place.Digest, place.Action, place.Result = d.String(), n.Key.ID().String(), r
+		place.Digest, place.Action, place.Result = d.String(), n.action().String(), r
 		b.Results = append(b.Results, place)
 	}
 	return nil

@@ -40,6 +40,7 @@ type session struct {
 	started time.Time
 
 	nodes       []*Node // in order of the walk
+	spare       []Node  // that nodes are taken from
 	tablePath   string
 	tableDigest ledger.Digest
 	table       *dataset.Table // open only if a table had to be read
@@ -131,7 +132,12 @@ func (s *session) walkSeries(ctx context.Context, m *modelWalk, sr *series) erro
 
 // add enters a node into the walk. Its key is nil while something it rests on is unknown, and why says what.
 func (s *session) add(kind Kind, id string, key *ledger.Key, why ...string) *Node {
-	n := &Node{ID: id, Kind: kind, Key: key, Why: why}
+	if len(s.spare) == 0 {
+		s.spare = make([]Node, 128) // there may be a hundred thousand of them
+	}
+	n := &s.spare[0]
+	s.spare = s.spare[1:]
+	*n = Node{ID: id, Kind: kind, Key: key, Why: why}
 	if key == nil {
 		n.State = Unknown
 	}
@@ -146,7 +152,7 @@ func (s *session) settle(nodes []*Node) (todo []*Node, err error) {
 	known := make([]*Node, 0, len(nodes))
 	for _, n := range nodes {
 		if n.Key != nil && !n.done {
-			ids = append(ids, n.Key.ID())
+			ids = append(ids, n.action())
 			known = append(known, n)
 		}
 	}
@@ -156,7 +162,7 @@ func (s *session) settle(nodes []*Node) (todo []*Node, err error) {
 	}
 	first := map[ledger.ActionID]*Node{}
 	for i, n := range known {
-		if r, ok := found[ids[i]]; ok {
+		if r := &found[i]; r.Known() {
 			n.State, n.done = Hit, true
 			n.outcome = outcome{failed: r.Failed, outputs: r.Outputs, seq: r.Seq}
 			continue
@@ -297,10 +303,10 @@ func (s *session) meta(kind Kind, start time.Time, took time.Duration) ledger.Me
 
 // recordRun appends what this run reused and computed.
 func (s *session) recordRun() error {
-	var hits []ledger.ActionID
+	hits := make([]ledger.ActionID, 0, len(s.nodes))
 	for _, n := range s.nodes {
 		if n.done && !n.ran && n.Key != nil {
-			hits = append(hits, n.Key.ID())
+			hits = append(hits, n.action())
 		}
 	}
 	_, total := tally(s.nodes)

@@ -365,7 +365,7 @@ func (s *session) artefactsAgain(ctx context.Context, m *modelWalk, sr *series, 
 	}
 	var todo []*Node
 	for _, n := range s.nodes {
-		if (n.Kind == KindFile || n.Kind == KindFigure) && taken[n] && paths[n.artefact.Paths[0]] && owner(n.artefact) == scaleName(sr) {
+		if (n.Kind == KindFile || n.Kind == KindFigure) && taken[n] && paths[n.artefact.Paths[0]] && owner(*n.artefact) == scaleName(sr) {
 			todo = append(todo, copyOf(n))
 		}
 	}
