@@ -99,6 +99,9 @@ func captureKey(base *ledger.Key, image, imageErr, question string) *ledger.Key 
 
 // capture asks queries picture by picture: those on one picture share its vision tower and the prompt up to their questions.
 func (s *session) capture(ctx context.Context, sr *series, todo []*Node) error {
+	if err := s.checkRuntime(); err != nil {
+		return err
+	}
 	groups := byPicture(todo)
 	program, err := extract.Compile(sr.src)
 	if err != nil {

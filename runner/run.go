@@ -141,14 +141,54 @@ func (s *session) preflight(execute bool) error {
 		slices.SortStableFunc(problems, func(a, b *Problem) int { return a.Line - b.Line })
 		return problems
 	}
-	version, err := ort.Version()
-	switch {
-	case err == nil:
-		s.runtimeName = "onnxruntime " + version + " cpu"
-	case execute || !errors.Is(err, ort.ErrNotFound):
+	s.runtimePath, _, err = ort.Find()
+	if err != nil && (execute || !errors.Is(err, ort.ErrNotFound)) {
 		return fmt.Errorf("onnxruntime: %w", err)
-	default:
-		s.runtimeName = "onnxruntime " + ort.Pinned + " cpu" // a plan for the pinned one
+	}
+	return nil
+}
+
+// learnRuntime names the runtime that the keys of queries hold. Loading the library to ask it takes as long as finding ten thousand
+// nodes, so its answer is remembered by the file's stamp, as digests of files are.
+func (s *session) learnRuntime() error {
+	if s.runtimePath == "" {
+		s.runtimeName = runtimeName(ort.Pinned) // a plan for the pinned one
+		return nil
+	}
+	memo := s.led.Memo(runtimeMemo)
+	before, trusted, _ := s.led.FileStamp(s.runtimePath)
+	if trusted {
+		if version, _ := memo.Get(before.Bytes()); len(version) > 0 {
+			s.runtimeName = runtimeName(string(version))
+			return nil
+		}
+	}
+	version, err := ort.Version()
+	if err != nil {
+		return fmt.Errorf("onnxruntime: %w", err)
+	}
+	s.runtimeName = runtimeName(version)
+	if after, _, err := s.led.FileStamp(s.runtimePath); trusted && err == nil && after == before {
+		memo.Put(before.Bytes(), []byte(version))
+	}
+	return nil
+}
+
+const runtimeMemo = "onnxruntime version"
+
+func runtimeName(version string) string { return "onnxruntime " + version + " cpu" }
+
+// checkRuntime makes sure, before queries run, that the library is the one their keys name.
+func (s *session) checkRuntime() error {
+	version, err := ort.Version()
+	if err != nil {
+		return fmt.Errorf("onnxruntime: %w", err)
+	}
+	if name := runtimeName(version); name != s.runtimeName {
+		if stamp, _, err := s.led.FileStamp(s.runtimePath); err == nil {
+			s.led.Memo(runtimeMemo).Put(stamp.Bytes(), nil)
+		}
+		return fmt.Errorf("the library %s is %s, but was %s when the run began: run again", s.runtimePath, name, s.runtimeName)
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package runner
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -59,6 +60,7 @@ type session struct {
 	verification *verification // set while nodes are executed again, to be compared instead of recorded
 
 	report      *Node
+	runtimePath string // of the library; "" if there is none, which only a plan allows
 	runtimeName string // "onnxruntime 1.30.0 cpu"
 	threads     int    // of one query of the scale being captured
 }
@@ -83,6 +85,9 @@ func open(ctx context.Context, exp *Experiment, opts Options, execute bool) (*se
 		return nil, err
 	}
 	s.led = led
+	if err := s.learnRuntime(); err != nil {
+		return nil, errors.Join(err, led.Close())
+	}
 	return s, nil
 }
 
