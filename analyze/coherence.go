@@ -4,13 +4,13 @@ import "slices"
 
 func init() {
 	Register(Metric{
-		Name: "axis-coherence", Version: 1, Title: "Axis coherence", Shape: ShapeCurve,
+		Name: "axis-coherence", Version: 2, Title: "Axis coherence", Shape: ShapeCurve,
 		About: "Mean cosine of all pairs of sign-corrected deltas of an axis (Eq. 2; the released compute_axis_coherence, sign-corrected " +
 			"consistency in the seed); its deviation is that of the pair cosines, not a standard error.",
 		Compute: axisCoherence,
 	})
 	Register(Metric{
-		Name: "within-category", Version: 1, Title: "Within-category consistency", Shape: ShapeCurve,
+		Name: "within-category", Version: 2, Title: "Within-category consistency", Shape: ShapeCurve,
 		About:   "Mean cosine of all pairs of deltas of one category (the seed's within-category consistency); its deviation is that of the pair cosines.",
 		Compute: withinCategory,
 	})

@@ -8,7 +8,7 @@ import (
 
 func init() {
 	RegisterComparison(Comparison{
-		Name: "coherence-difference", Version: 1, Title: "Change of axis coherence between checkpoints", Shape: ShapeCurve,
+		Name: "coherence-difference", Version: 2, Title: "Change of axis coherence between checkpoints", Shape: ShapeCurve,
 		About: "Axis coherence of a checkpoint less that of the first, on the same scenes; p-values are paired and adjusted.",
 		Compute: func(names []string, vs []*Vectors, s Subset, o Options) (*Result, error) {
 			return differences(names, vs, s, o, []difference{
@@ -17,7 +17,7 @@ func init() {
 		},
 	})
 	RegisterComparison(Comparison{
-		Name: "vd-ei-difference", Version: 1, Title: "Change of entanglement between checkpoints", Shape: ShapeCurve,
+		Name: "vd-ei-difference", Version: 2, Title: "Change of entanglement between checkpoints", Shape: ShapeCurve,
 		About: "VD-EI (released form, and balanced where layouts are known) of a checkpoint less that of the first, on the same scenes; p-values are paired and adjusted.",
 		Compute: func(names []string, vs []*Vectors, s Subset, o Options) (*Result, error) {
 			return differences(names, vs, s, o, []difference{{"vd-ei", "released/vd", []int{1, 2}}, {"vd-ei-balanced", "balanced/vd", []int{1, 2}}}, "difference of cosines")
@@ -29,7 +29,7 @@ func init() {
 		Compute: accuracyDifference,
 	})
 	RegisterComparison(Comparison{
-		Name: "rank-stability", Version: 1, Title: "Does the block decide the ranking of checkpoints?", Shape: ShapeCurve,
+		Name: "rank-stability", Version: 2, Title: "Does the block decide the ranking of checkpoints?", Shape: ShapeCurve,
 		About:   "Rank correlation (Spearman, and Kendall's τ) of the checkpoints' coherences at a block with those at the block that ranks them most typically.",
 		Compute: rankStability,
 	})

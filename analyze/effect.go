@@ -7,7 +7,7 @@ import (
 
 func init() {
 	Register(Metric{
-		Name: "effect-size", Version: 1, Title: "How well an axis' direction calls single pairs", Shape: ShapeCurve,
+		Name: "effect-size", Version: 2, Title: "How well an axis' direction calls single pairs", Shape: ShapeCurve,
 		About: "√coherence (typical cosine between a delta and its axis), leave-one-out sign accuracy (how often the other pairs' direction calls a pair right), " +
 			"area under the ROC curve of canonical against opposite pairs, and the reliability of the mean direction (Spearman–Brown).",
 		Compute: effectSize,

@@ -7,7 +7,7 @@ import (
 
 func init() {
 	Register(Metric{
-		Name: "coherence-floors", Version: 1, Title: "What coherence would be without spatial structure", Shape: ShapeCurve,
+		Name: "coherence-floors", Version: 2, Title: "What coherence would be without spatial structure", Shape: ShapeCurve,
 		About: "Coherence of random pairs (the difference between two different questions about different images, signed and counted like the real deltas), " +
 			"of deltas without sign correction, and its mean under permuted category labels.",
 		Compute: coherenceFloors,

@@ -11,7 +11,7 @@ import (
 
 func init() {
 	Register(Metric{
-		Name: "cross-alignment", Version: 1, Title: "Alignment of vertical and distance deltas", Shape: ShapeCurve, Quads: true, Subsets: []Subset{AllPairs},
+		Name: "cross-alignment", Version: 2, Title: "Alignment of vertical and distance deltas", Shape: ShapeCurve, Quads: true, Subsets: []Subset{AllPairs},
 		About: "Mean cosine between a scene's vertical and its own distance delta (the seed's cross-group alignment), beside the released control of 100 " +
 			"shuffles, with draws the exact moments of all shuffles, and the same split by whether height points to the truth.",
 		Compute: crossAlignment,

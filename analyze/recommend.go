@@ -10,7 +10,7 @@ import (
 
 func init() {
 	Register(Metric{
-		Name: "recommended-block", Version: 1, Title: "Recommended block", Shape: ShapeTable,
+		Name: "recommended-block", Version: 2, Title: "Recommended block", Shape: ShapeTable,
 		About: "Block where the weakest axis is nearest its peak, among blocks near some axis' peak and not among the last 7 % (the released " +
 			"recommend_layer); its interval is over bootstrap draws of the whole choice.",
 		Compute: recommendedBlock,

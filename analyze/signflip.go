@@ -16,61 +16,65 @@ type signFlip struct {
 	draws []float64 // T of each draw; nil without draws
 }
 
-// signFlips returns the null of every axis from the mean and deviation of its pair cosines, nil where fewer than two deltas
-// leave nothing to flip.
-// Draw b has the same sign for a pair at every block, so that maxima over blocks and axes are joint.
-func (g *gram) signFlips(subset Subset, spreads [3][2]float64, o Options) [3]*signFlip {
-	var out [3]*signFlip
-	for a := range Axes {
-		rows := g.axisRows(subset, a)
-		n := len(rows)
-		if n < 2 {
-			continue
-		}
-		pairs := float64(n) * float64(n-1)
-		mean, sd := spreads[a][0], spreads[a][1]
-		f := &signFlip{sd: math.Sqrt(2*(sd*sd+mean*mean)*pairs) / pairs} // Σ G² over i ≠ j is pairs × (sd² + mean²)
-		out[a] = f
-		if o.Draws == 0 {
-			continue
-		}
-		ld := whole(n)
-		at, u := make([]int, n), borrow[float64](n*ld) // G up to signs, which the flips make irrelevant, without its diagonal
-		for x, i := range rows {
-			at[x] = g.pairs[i]
-			for y, j := range rows {
-				if i != j {
-					u[x*ld+y] = g.cosine(i, j)
-				}
-			}
-		}
-		eps, y := borrow[float64](batch*ld), borrow[float64](batch*ld)
-		for from := 0; from < o.Draws; from += batch {
-			m := min(batch, o.Draws-from)
-			for j := range m {
-				flips(eps[j*ld:j*ld+n], at, rand.NewPCG(o.Seed^0x466c6970, uint64(from+j))) // "Flip"
-			}
-			clear(y)
-			rowsByRows(y, ld, u, ld, eps, ld, n, m, ld, nil)
-			for j := range m {
-				f.draws = append(f.draws, dot(eps[j*ld:j*ld+n], y[j*ld:j*ld+n])/pairs)
-			}
-		}
-		giveBack(u)
-		giveBack(eps)
-		giveBack(y)
+// newSignFlip is the null of n deltas whose pair cosines have a mean and a deviation.
+func newSignFlip(n int, spread [2]float64, draws []float64) *signFlip {
+	pairs := float64(n) * float64(n-1)
+	mean, sd := spread[0], spread[1]
+	return &signFlip{sd: math.Sqrt(2*(sd*sd+mean*mean)*pairs) / pairs, draws: draws} // Σ G² over i ≠ j is pairs × (sd² + mean²)
+}
+
+// signFlips returns T of each draw for every subset and axis, nil where fewer than two deltas leave nothing to flip.
+// A pair has the same sign in a draw at every block and in every subset, so that maxima over blocks and axes are joint.
+func (g *gram) signFlips(subsets []Subset, o Options) map[Subset][3][]float64 {
+	out := map[Subset][3][]float64{}
+	if o.Draws == 0 || g.n() == 0 {
+		return out
 	}
+	in := map[Subset][3]bool{}
+	for _, s := range subsets {
+		var draws [3][]float64
+		var enough [3]bool
+		for a := range Axes {
+			if enough[a] = len(g.axisRows(s, a)) > 1; enough[a] {
+				draws[a] = make([]float64, o.Draws)
+			}
+		}
+		out[s], in[s] = draws, enough
+	}
+	fill := func(w []float64, from, draws int) {
+		n := g.n()
+		for j := range draws {
+			flips(w[j*n:(j+1)*n], g.pairs, rand.NewPCG(o.Seed^0x466c6970, uint64(from+j))) // "Flip"
+		}
+	}
+	g.eachDraw(o.Draws, false, fill, func(d int, s *sums) {
+		for _, subset := range subsets {
+			m := s.moments(subset)
+			for a := range Axes {
+				if !in[subset][a] {
+					continue
+				}
+				// Whatever the deltas' own signs: the flips make them irrelevant.
+				p, q := 2*a, 2*a+1
+				n := m.w2[p] + m.w2[q] // of pairs, as signs square to one
+				out[subset][a][d] = (m.unit[p][p] + m.unit[q][q] + 2*m.unit[p][q] - m.udiag[p] - m.udiag[q]) / (n * (n - 1))
+			}
+		}
+	})
 	return out
 }
 
-// flips writes one draw's signs to eps [len(pairs)]: pair p has bit p of the stream.
+// flips writes one draw's signs to eps [len(pairs)]: pair p has bit p of the stream, filling (a negative pair) none.
 func flips(eps []float64, pairs []int, src *rand.PCG) {
-	words := make([]uint64, slices.Max(pairs)/64+1)
+	words := make([]uint64, max(slices.Max(pairs), 0)/64+1)
 	for i := range words {
 		words[i] = src.Uint64()
 	}
 	for i, p := range pairs {
-		eps[i] = 1 - 2*float64(words[p/64]>>(p%64)&1)
+		eps[i] = 0
+		if p >= 0 {
+			eps[i] = 1 - 2*float64(words[p/64]>>(p%64)&1)
+		}
 	}
 }
 

@@ -2,12 +2,12 @@ package analyze
 
 func init() {
 	Register(Metric{
-		Name: "delta-similarity", Version: 1, Title: "Similarity of mean deltas", Shape: ShapeGrids,
+		Name: "delta-similarity", Version: 2, Title: "Similarity of mean deltas", Shape: ShapeGrids,
 		About:   "Cosines of the six categories' mean deltas (the released 6×6 matrix).",
 		Compute: deltaSimilarity,
 	})
 	Register(Metric{
-		Name: "delta-norm", Version: 1, Title: "Delta norm", Shape: ShapeCurve,
+		Name: "delta-norm", Version: 2, Title: "Delta norm", Shape: ShapeCurve,
 		About:   "Mean Euclidean norm of the deltas of a category.",
 		Compute: deltaNorm,
 	})

@@ -158,16 +158,17 @@ func (v *Vectors) blockFacts(b int, o Options, r *resampler) (map[Subset]*facts,
 		}
 	}
 	g.weigh([]*sums{point}, ones)
-	pairs := g.gather()
+	pairs, flips := g.gather(), g.signFlips(subsets, o)
 	out := map[Subset]*facts{}
 	for _, s := range subsets {
-		out[s] = g.facts(s, pairs, point.moments(s), distribution[s], o)
+		out[s] = g.facts(s, pairs, point.moments(s), distribution[s], flips[s], o)
 	}
 	return out, nil
 }
 
-// facts of one subset from its moments and, if there are any, the draws of every quantity, [quantity][draw] flat.
-func (g *gram) facts(subset Subset, c *cosines, m *moments, draws []float64, o Options) *facts {
+// facts of one subset from its moments and, if there are any, the draws of every quantity, [quantity][draw] flat, and of
+// every axis' sign flips.
+func (g *gram) facts(subset Subset, c *cosines, m *moments, draws []float64, flips [3][]float64, o Options) *facts {
 	f := &facts{layouts: map[Layout]int{}, estimates: map[string]Estimate{}, draws: map[string][]float64{},
 		projection: map[string][]float64{}, signs: map[string][]float64{}, unsigned: map[string]float64{}, pairs: map[string][]int{}}
 	// Mean and deviation of pair cosines from the cosines themselves: two passes lose nothing to cancellation.
@@ -231,7 +232,11 @@ func (g *gram) facts(subset Subset, c *cosines, m *moments, draws []float64, o O
 	for a, name := range Axes {
 		axes[a] = spread["coherence/"+name]
 	}
-	f.flips = g.signFlips(subset, axes, o)
+	for a, flip := range flips {
+		if n := f.axisN(a); n > 1 {
+			f.flips[a] = newSignFlip(n, axes[a], flip)
+		}
+	}
 	for a, name := range Axes {
 		if e := f.estimates["coherence/"+name]; e.Value != nil && f.flips[a] != nil {
 			e.Null = f.flips[a].null(*e.Value)
@@ -253,12 +258,18 @@ func hajek(e *Estimate, h []float64) {
 	e.SE, e.Low, e.High = number(se), number(*e.Value-1.96*se), number(*e.Value+1.96*se)
 }
 
-// bootstrap returns every quantity of every subset under every draw, [quantity][draw] flat and borrowed.
-func (g *gram) bootstrap(subsets []Subset, o Options, r *resampler) map[Subset][]float64 {
+// A draw's weights fill one row of w [draws, n]; from is the first draw's number.
+type weights func(w []float64, from, draws int)
+
+// eachDraw weighs K under every draw and hands out the sums, in batches; raw false leaves out the sums of deltas as they are. Much work
+// is done in float32 (see newSingleWeigher).
+func (g *gram) eachDraw(draws int, raw bool, fill weights, take func(draw int, s *sums)) {
 	n := g.n()
-	out := map[Subset][]float64{}
-	for _, s := range subsets {
-		out[s] = borrow[float64](len(quantities) * o.Draws)
+	weigh := (&weigher[float64]{g: g, k: g.k, ld: n, start: g.start, multiply: rowsByRows}).weigh
+	if n*n*draws >= singleWork {
+		f, release := newSingleWeigher(g)
+		defer release()
+		weigh = f.weigh
 	}
 	w := borrow[float64](batch * n)
 	defer giveBack(w)
@@ -266,19 +277,31 @@ func (g *gram) bootstrap(subsets []Subset, o Options, r *resampler) map[Subset][
 	for j := range group {
 		group[j] = newSums(g.cells)
 	}
-	for from := 0; from < o.Draws; from += batch {
-		m := min(batch, o.Draws-from)
-		r.weights(w[:m*n], g.pairs, from, m)
-		g.weigh(group[:m], w[:m*n])
+	for from := 0; from < draws; from += batch {
+		m := min(batch, draws-from)
+		fill(w[:m*n], from, m)
+		weigh(group[:m], w[:m*n], raw)
 		for j, s := range group[:m] {
-			for _, subset := range subsets {
-				mo := s.moments(subset)
-				for i, q := range quantities {
-					out[subset][i*o.Draws+from+j] = q.value(mo)
-				}
-			}
+			take(from+j, s)
 		}
 	}
+}
+
+// bootstrap returns every quantity of every subset under every draw, [quantity][draw] flat and borrowed.
+func (g *gram) bootstrap(subsets []Subset, o Options, r *resampler) map[Subset][]float64 {
+	out := map[Subset][]float64{}
+	for _, s := range subsets {
+		out[s] = borrow[float64](len(quantities) * o.Draws)
+	}
+	fill := func(w []float64, from, draws int) { r.weights(w, g.pairs, from, draws) }
+	g.eachDraw(o.Draws, true, fill, func(d int, s *sums) {
+		for _, subset := range subsets {
+			m := s.moments(subset)
+			for i, q := range quantities {
+				out[subset][i*o.Draws+d] = q.value(m)
+			}
+		}
+	})
 	return out
 }
 
