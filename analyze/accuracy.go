@@ -4,7 +4,7 @@ import "fmt"
 
 func init() {
 	Register(Metric{
-		Name: "pred-stats", Version: 1, Title: "Accuracy", Shape: ShapeTable, Answers: true, Subsets: []Subset{AllPairs},
+		Name: "pred-stats", Version: 1, Title: "Accuracy", Shape: ShapeTable, Answers: true, Subsets: []Subset{AllPairs}, Controls: true,
 		About:   "Share of right answers to the original questions, to the swapped ones, and to both (the seed's pred_stats).",
 		Compute: predStats,
 	})

@@ -314,6 +314,12 @@ func (s *stateSample) corrected(deltas, signs []float64, name string) []float64 
 		}
 		return s.whitened(x, signs)
 	}
+	return leaveOneOut(x, signs, d)
+}
+
+// leaveOneOut are the mean cosines of each signed delta [n, d] with the others; their mean is the coherence.
+func leaveOneOut(x, signs []float64, d int) []float64 {
+	n := len(signs)
 	sum := make([]float64, d)
 	inv := make([]float64, n)
 	for r := range n {

@@ -2,7 +2,7 @@ package analyze
 
 func init() {
 	Register(Metric{
-		Name: "response-bias", Version: 1, Title: "Response bias", Shape: ShapeTable, Answers: true, Subsets: []Subset{AllPairs},
+		Name: "response-bias", Version: 1, Title: "Response bias", Shape: ShapeTable, Answers: true, Subsets: []Subset{AllPairs}, Controls: true,
 		About: "Share of questions answered as if the canonical category (left, above, far) were true: one half for an unbiased answerer, since every pair asks both ways; " +
 			"and share of pairs that got one answer for both questions.",
 		Compute: responseBias,

@@ -4,7 +4,7 @@ import "slices"
 
 func init() {
 	Register(Metric{
-		Name: "axis-coherence", Version: 2, Title: "Axis coherence", Shape: ShapeCurve,
+		Name: "axis-coherence", Version: 2, Title: "Axis coherence", Shape: ShapeCurve, Controls: true,
 		About: "Mean cosine of all pairs of sign-corrected deltas of an axis (Eq. 2; the released compute_axis_coherence, sign-corrected " +
 			"consistency in the seed); its deviation is that of the pair cosines, not a standard error.",
 		Compute: axisCoherence,

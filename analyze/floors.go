@@ -3,6 +3,7 @@ package analyze
 import (
 	"fmt"
 	"math"
+	"slices"
 )
 
 func init() {
@@ -89,20 +90,7 @@ func (v *Vectors) randomPairs(members []int, b, axis int, unit []int, o Options)
 	sum := make([]float64, v.Width)
 	values := make([]float64, randomRounds)
 	for r := range values {
-		perm := make([]int, n)
-		for i := range perm {
-			perm[i] = i
-		}
-		for i := n - 1; i > 0; i-- {
-			j := rng.below(i + 1)
-			perm[i], perm[j] = perm[j], perm[i]
-		}
-		for i := range n {
-			for step := 1; step < n && unit[at[perm[i]]] == unit[at[i]]; step++ {
-				j := (i + step) % n
-				perm[i], perm[j] = perm[j], perm[i]
-			}
-		}
+		perm := strangers(at, unit, rng)
 		clear(sum)
 		var q float64
 		for i := range n {
@@ -115,6 +103,56 @@ func (v *Vectors) randomPairs(members []int, b, axis int, unit []int, o Options)
 	sd *= math.Sqrt(randomRounds / (randomRounds - 1.0))
 	e.Value, e.SE, e.Low, e.High = number(mean), number(sd), number(mean-z95*sd), number(mean+z95*sd)
 	return e
+}
+
+// strangers shuffles 0 … len(at)−1 so that none meets its own scene where that can be had.
+func strangers(at, unit []int, rng stream) []int {
+	n := len(at)
+	perm := make([]int, n)
+	for i := range perm {
+		perm[i] = i
+	}
+	for i := n - 1; i > 0; i-- {
+		j := rng.below(i + 1)
+		perm[i], perm[j] = perm[j], perm[i]
+	}
+	for i := range n {
+		for step := 1; step < n && unit[at[perm[i]]] == unit[at[i]]; step++ {
+			j := (i + step) % n
+			perm[i], perm[j] = perm[j], perm[i]
+		}
+	}
+	return perm
+}
+
+// RandomPairs are vectors whose swapped questions are those of other pairs of the same axis, about other scenes: differences between
+// two different questions about two different images, labelled and counted like the real ones. Answers mean nothing there. States are
+// shared with v.
+func (v *Vectors) RandomPairs(seed uint64) *Vectors {
+	unit, _, _ := v.scenes()
+	out := &Vectors{Blocks: v.Blocks, Width: v.Width, Pairs: v.Pairs, Original: v.Original, Swapped: slices.Clone(v.Swapped)}
+	if v.Absent != nil {
+		out.Absent = make([][]bool, len(v.Pairs))
+	}
+	for a, axis := range Axes {
+		var at []int
+		for i, p := range v.Pairs {
+			if p.Axis == axis {
+				at = append(at, i)
+			}
+		}
+		for r, partner := range strangers(at, unit, newStream(seed^0x50616972, uint64(a))) { // "Pair"
+			i, j := at[r], at[partner]
+			out.Swapped[i] = v.Swapped[j]
+			if v.Absent != nil {
+				out.Absent[i] = make([]bool, len(v.Blocks))
+				for b := range v.Blocks {
+					out.Absent[i][b] = !v.has(i, b) || !v.has(j, b)
+				}
+			}
+		}
+	}
+	return out
 }
 
 // addUnit adds s·δ/‖δ‖ to sum and returns the square of what was added: 1, or next to nothing below tinyNorm.

@@ -3,15 +3,17 @@ package analyze
 // A Result is what one metric says about one subset of one checkpoint (or, for comparisons, of several).
 // The report renders results by their shape and knows no metric by name.
 type Result struct {
-	Metric string   `json:"metric"`           // registered name, e.g. "axis-coherence"
-	Title  string   `json:"title"`            // for figures: "Axis coherence"
-	About  string   `json:"about"`            // one sentence: what the number is, with its source
-	Subset Subset   `json:"subset"`           // which pairs went in
-	Curve  *Curve   `json:"curve,omitempty"`  // exactly one of the four shapes is set
-	Grids  []Grid   `json:"grids,omitempty"`  // one per block (or one with Block -1)
-	Clouds []Cloud  `json:"clouds,omitempty"` // one per block
-	Table  *Table   `json:"table,omitempty"`
-	Notes  []string `json:"notes,omitempty"` // what a reader must know: undefined values, dropped pairs
+	Metric string `json:"metric"` // registered name, e.g. "axis-coherence"
+	Title  string `json:"title"`  // for figures: "Axis coherence"
+	About  string `json:"about"`  // one sentence: what the number is, with its source
+	Subset Subset `json:"subset"` // which pairs went in
+	// Condition names the control under which the pairs were asked; empty for the questions as they are.
+	Condition string   `json:"condition,omitempty"`
+	Curve     *Curve   `json:"curve,omitempty"`  // exactly one of the four shapes is set
+	Grids     []Grid   `json:"grids,omitempty"`  // one per block (or one with Block -1)
+	Clouds    []Cloud  `json:"clouds,omitempty"` // one per block
+	Table     *Table   `json:"table,omitempty"`
+	Notes     []string `json:"notes,omitempty"` // what a reader must know: undefined values, dropped pairs
 }
 
 // Subset names the pairs a result rests on.

@@ -4,7 +4,7 @@ import "fmt"
 
 func init() {
 	Register(Metric{
-		Name: "vd-ei", Version: 2, Title: "Entanglement of vertical and distance", Shape: ShapeCurve,
+		Name: "vd-ei", Version: 2, Title: "Entanglement of vertical and distance", Shape: ShapeCurve, Controls: true,
 		About: "Cosine of the mean sign-corrected deltas of vertical and distance (VD-EI as released), beside the published form (Eq. 3), the same for the " +
 			"other axes, and what separates the two forms.",
 		Compute: vdEI,

@@ -69,6 +69,9 @@ type Vectors struct {
 	// Quads are the same scenes asked for height and for distance; nil if there are none.
 	Quads *Quads
 
+	// Readout is how the model's head tells the two answers of each axis apart; nil if it is not known.
+	Readout *Readout
+
 	mu   sync.Mutex
 	memo map[string]any
 }
@@ -104,11 +107,36 @@ func (v *Vectors) Validate() error {
 			return fmt.Errorf("vectors: pair %d (%s): %d flags of absent blocks, expected %d", i, p.ID, len(v.Absent[i]), len(v.Blocks))
 		}
 	}
+	if v.Readout != nil {
+		if err := v.Readout.validate(v.Width); err != nil {
+			return err
+		}
+	}
 	if v.Quads != nil {
 		return v.Quads.validate()
 	}
 	return nil
 }
+
+// A Readout holds, for each axis in the order of Axes, directions [width] along which a state favours the canonical answer over its
+// opposite, one a spelling of the two words.
+type Readout struct {
+	Axes [3][][]float32
+}
+
+func (r *Readout) validate(width int) error {
+	for a, directions := range r.Axes {
+		for _, d := range directions {
+			if len(d) != width {
+				return fmt.Errorf("readout of %s: a direction of %d values, expected %d", Axes[a], len(d), width)
+			}
+		}
+	}
+	return nil
+}
+
+// ErrNoReadout says that a metric needs the model's head.
+var ErrNoReadout = errors.New("vectors come without the head's directions")
 
 // ErrNoAnswers says that a metric or subset needs to know which answers were right.
 var ErrNoAnswers = errors.New("vectors carry no correctness of answers")

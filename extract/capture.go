@@ -14,8 +14,11 @@ type Capture struct {
 	ImageTokens  int     `json:"image_tokens"`
 	GeneratedIDs []int64 `json:"generated_ids"` // new tokens only, the end token included if produced
 	Answer       string  `json:"answer"`        // decoded, special tokens dropped, trimmed
-	// First holds logits after the prompt, before any penalty: the largest ones, and those of the answer words.
+	// First holds the largest logits after the prompt, before any penalty.
 	First []TokenLogit `json:"first_logits"`
+	// Words holds, of the same logits, those of the answer words' first tokens, by word in the order of WordForms; nil where the head has
+	// no such token.
+	Words map[string][4]*float32 `json:"word_logits"`
 }
 
 // A TokenLogit is the raw score of one token.

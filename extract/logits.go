@@ -9,24 +9,34 @@ import (
 // topLogits is how many of the largest first logits a capture keeps.
 const topLogits = 16
 
-// answerWords are the words the six relations and yes/no questions are answered with.
-var answerWords = []string{"left", "right", "above", "below", "far", "close", "yes", "no"}
+// AnswerWords are the words that questions about the six relations and yes/no questions are answered with.
+var AnswerWords = []string{"left", "right", "above", "below", "far", "close", "yes", "no"}
 
-// firstTokens lists the first token of every answer word, capitalised or not, with a space before it or not.
-func firstTokens(m family.Model) []int64 {
-	var ids []int64
-	for _, w := range answerWords {
-		title := string(w[0]-'a'+'A') + w[1:]
-		for _, form := range []string{w, title, " " + w, " " + title} {
-			if t := m.IDs(form); len(t) > 0 && !slices.Contains(ids, t[0]) {
-				ids = append(ids, t[0])
-			}
-		}
-	}
-	return ids
+// WordForms are the four spellings in which an answer may begin with a word, in the order of Capture.Words: as it is, capitalised, and
+// both with a space before them. Which one a model uses depends on its prompt and on its tokenizer.
+func WordForms(word string) [4]string {
+	title := string(word[0]-'a'+'A') + word[1:]
+	return [4]string{word, title, " " + word, " " + title}
 }
 
-// firstLogits keeps the largest logits, largest first, then those of the answer words that are not among them.
+// wordTokens are the first tokens of every answer word's forms; −1 where the head has no such token.
+func wordTokens(m family.Model) map[string][4]int64 {
+	vocab := int64(m.Info().Vocab)
+	words := make(map[string][4]int64, len(AnswerWords))
+	for _, w := range AnswerWords {
+		var ids [4]int64
+		for i, form := range WordForms(w) {
+			ids[i] = -1
+			if t := m.IDs(form); len(t) > 0 && t[0] < vocab {
+				ids[i] = t[0]
+			}
+		}
+		words[w] = ids
+	}
+	return words
+}
+
+// firstLogits keeps the largest logits, largest first.
 func (m *Model) firstLogits(logits []float32) []TokenLogit {
 	top := make([]int64, 0, topLogits+1)
 	for i := range logits {
@@ -42,14 +52,25 @@ func (m *Model) firstLogits(logits []float32) []TokenLogit {
 		top = slices.Insert(top, at, int64(i))
 		top = top[:min(len(top), topLogits)]
 	}
-	for _, id := range m.words {
-		if id < int64(len(logits)) && !slices.Contains(top, id) {
-			top = append(top, id)
-		}
-	}
 	out := make([]TokenLogit, len(top))
 	for i, id := range top {
 		out[i] = TokenLogit{ID: id, Text: m.program.model.Token(id), Logit: logits[id]}
+	}
+	return out
+}
+
+// wordLogits looks the answer words up.
+func (m *Model) wordLogits(logits []float32) map[string][4]*float32 {
+	out := make(map[string][4]*float32, len(m.words))
+	for w, ids := range m.words {
+		var l [4]*float32
+		for i, id := range ids {
+			if id >= 0 {
+				v := logits[id]
+				l[i] = &v
+			}
+		}
+		out[w] = l
 	}
 	return out
 }

@@ -57,7 +57,7 @@ type Model struct {
 	mode    Mode
 
 	vision, text, head *ort.Session
-	words              []int64 // first tokens of the answer words
+	words              map[string][4]int64 // first tokens of the answer words
 	cache              cache
 	busy               sync.Mutex
 	unshared           bool // tests: compute every prompt from its first token
@@ -103,7 +103,7 @@ func (p *Program) Open(ctx context.Context, o Options) (_ *Model, err error) {
 			return nil, fmt.Errorf("open %s graph: %w", s.builder.Name(), err)
 		}
 	}
-	m.words = firstTokens(p.model)
+	m.words = wordTokens(p.model)
 	return m, nil
 }
 

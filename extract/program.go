@@ -77,8 +77,8 @@ func Compile(src Source) (_ *Program, err error) {
 	return &Program{model: m, fingerprint: fingerprint}, nil
 }
 
-// captureVersion changes whenever code outside the graphs changes a number: prefix sharing, decoding, batching.
-const captureVersion = 1
+// captureVersion changes whenever code outside the graphs changes a number: prefix sharing, decoding, batching, what is kept of the logits.
+const captureVersion = 2
 
 func graphDigest(b *onnx.Builder) string { return fmt.Sprintf("sha256:%x", b.Digest()) }
 
@@ -111,6 +111,26 @@ func (p *Program) Info() Info {
 // Fingerprint is canonical JSON of everything except the weights' values that can change a number: the graphs, the
 // parsed config, processor, tokenizer, template and generation settings. It holds no paths.
 func (p *Program) Fingerprint() []byte { return p.fingerprint }
+
+// WordTokens are the first tokens of every answer word's forms (see AnswerWords, WordForms); −1 where the head has no such token.
+func (p *Program) WordTokens() map[string][4]int64 { return wordTokens(p.model) }
+
+// Token is the text of one id.
+func (p *Program) Token(id int64) string { return p.model.Token(id) }
+
+// HeadRows reads what the logits of some tokens are made of: rows [len(ids)][width] of the head, and the gains [width] of the norm before
+// it, both as the reference holds them. A logit is row · (state ⊙ gains) over the state's root mean square.
+func (p *Program) HeadRows(ids []int64) (rows [][]float32, gains []float32, err error) {
+	r := p.model.Graphs().Readout
+	if r == nil {
+		return nil, nil, fmt.Errorf("family %s does not say where its head lies", p.model.Info().Family)
+	}
+	if rows, err = r.Rows(ids); err != nil {
+		return nil, nil, err
+	}
+	gains, err = r.Gains()
+	return rows, gains, err
+}
 
 // Files lists every file that was read, weights included.
 func (p *Program) Files() []File { return p.model.Files() }

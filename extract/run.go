@@ -44,8 +44,8 @@ func startAt(shared, n, headDim int) int {
 // minSuffix is how many tokens are computed at least: a single token is a decoding step to the runtime.
 const minSuffix = 2
 
-// Capture runs questions about one image. The vision tower runs once, what prompts have in common is computed once, and
-// answers are decoded two at a time. done is called once for every question, with a capture or with a *QueryError,
+// Capture runs questions about one image, or, with image nil, questions without any. The vision tower runs once, what prompts have in
+// common is computed once, and answers are decoded two at a time. done is called once for every question, with a capture or with a *QueryError,
 // in an order of Capture's choice. The error returned is not about a query: ctx was cancelled, or the runtime failed;
 // questions that done has not been called for have no outcome then.
 func (m *Model) Capture(ctx context.Context, image []byte, questions []string, done func(i int, c *Capture, err error)) error {
@@ -56,12 +56,15 @@ func (m *Model) Capture(ctx context.Context, image []byte, questions []string, d
 	if len(questions) == 0 {
 		return ctx.Err()
 	}
-	img, err := m.program.model.Image(image)
-	if err != nil {
-		for i := range questions {
-			done(i, nil, queryError(err))
+	var img *family.Image
+	if image != nil {
+		var err error
+		if img, err = m.program.model.Image(image); err != nil {
+			for i := range questions {
+				done(i, nil, queryError(err))
+			}
+			return ctx.Err()
 		}
-		return ctx.Err()
 	}
 	var waiting []*answer
 	for i, q := range questions {
@@ -70,14 +73,21 @@ func (m *Model) Capture(ctx context.Context, image []byte, questions []string, d
 			done(i, nil, queryError(err))
 			continue
 		}
-		waiting = append(waiting, &answer{index: i, prompt: p, image: img})
+		a := &answer{index: i, prompt: p}
+		if img != nil {
+			a.imageTokens = img.Tokens
+		}
+		waiting = append(waiting, a)
 	}
 	if len(waiting) == 0 {
 		return ctx.Err()
 	}
-	features, err := m.see(ctx, img)
-	if err != nil {
-		return fmt.Errorf("vision graph: %w", err)
+	var features map[string][]float32 // none: the text graph gets rows of zeros
+	if img != nil {
+		var err error
+		if features, err = m.see(ctx, img); err != nil {
+			return fmt.Errorf("vision graph: %w", err)
+		}
 	}
 	length := 0
 	for _, a := range waiting {
@@ -104,9 +114,9 @@ func queryError(err error) *QueryError {
 
 // An answer is a query under way.
 type answer struct {
-	index  int
-	prompt *family.Prompt
-	image  *family.Image
+	index       int
+	prompt      *family.Prompt
+	imageTokens int
 
 	taps    []float32 // [blocks, width], from the prefill
 	seen    []bool    // ids the penalty applies to
@@ -215,7 +225,7 @@ func (m *Model) prefill(ctx context.Context, r int, a *answer, features map[stri
 	m.cache.held[r] = p.IDs
 
 	a.capture = &Capture{
-		States: a.taps, Blocks: info.Blocks, Width: info.Width, InputIDs: p.IDs, ImageTokens: a.image.Tokens,
+		States: a.taps, Blocks: info.Blocks, Width: info.Width, InputIDs: p.IDs, ImageTokens: a.imageTokens,
 	}
 	for i, v := range a.taps {
 		if f := float64(v); math.IsNaN(f) || math.IsInf(f, 0) {
@@ -258,7 +268,7 @@ func (m *Model) decode(ctx context.Context, group []*answer) error {
 			}
 			scores := logits[r*info.Vocab : (r+1)*info.Vocab]
 			if step == 0 {
-				a.capture.First = m.firstLogits(scores)
+				a.capture.First, a.capture.Words = m.firstLogits(scores), m.wordLogits(scores)
 			}
 			id := pick(scores, a.seen, d.Penalty)
 			if id < 0 {

@@ -609,6 +609,13 @@ func answersApart(old, now []byte) (float64, string, error) {
 			far = max(far, math.Abs(float64(l.Logit)-float64(was)))
 		}
 	}
+	for w, forms := range a.Words {
+		for i, l := range b.Words[w] {
+			if was := forms[i]; was != nil && l != nil {
+				far = max(far, math.Abs(float64(*l)-float64(*was)))
+			}
+		}
+	}
 	if far == 0 {
 		return 0, "", nil
 	}

@@ -66,7 +66,8 @@ type Model interface {
 	Decoding() Decoding
 	// Image prepares an image file. An error is a *RefusedError, an outcome of the query.
 	Image(file []byte) (*Image, error)
-	// Prompt prepares a question about a prepared image. An error is a *RefusedError, an outcome of the query.
+	// Prompt prepares a question about a prepared image; without one (nil) it is the question alone, as the reference asks it. An
+	// error is a *RefusedError, an outcome of the query.
 	Prompt(img *Image, question string) (*Prompt, error)
 	// Text decodes generated ids, special tokens dropped.
 	Text(ids []int64) string
@@ -91,6 +92,8 @@ type Info struct {
 // of the same name for. text: see nn.Text. head: see nn.Head.
 type Graphs struct {
 	Vision, Text, Head *onnx.Builder
+	// Readout is what nn.Head returned: where the rows of the head lie.
+	Readout *nn.Readout
 }
 
 // A File was read to make the model.

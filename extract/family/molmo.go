@@ -628,8 +628,8 @@ func (f molmo) Load(src Source) (Model, error) {
 	tower, text, head := nn.NewGraph("vision", m.rounding), nn.NewGraph("text", m.rounding), nn.NewGraph("head", m.rounding)
 	net.Vision.vision(tower, c)
 	net.text(text, c)
-	nn.Head(head, &net.Norm, &net.Head)
-	m.graphs = Graphs{Vision: tower.Builder, Text: text.Builder, Head: head.Builder}
+	readout := nn.Head(head, &net.Norm, &net.Head)
+	m.graphs = Graphs{Vision: tower.Builder, Text: text.Builder, Head: head.Builder, Readout: readout}
 	m.frequencies = nn.Frequencies(c.Theta, int(c.headDim))
 	m.weights = usedWeights(m.graphs, set)
 	return m, nil
@@ -912,7 +912,11 @@ func (m *molmoModel) Prompt(img *Image, question string) (*Prompt, error) {
 	}
 	place(m.bos, 0)
 	feature := int64(0)
-	for _, t := range img.Layout.([]vision.MolmoToken) {
+	var layout []vision.MolmoToken // none without an image
+	if img != nil {
+		layout = img.Layout.([]vision.MolmoToken)
+	}
+	for _, t := range layout {
 		if t == vision.MolmoPatch {
 			feature++
 			place(m.image[t], feature)

@@ -591,8 +591,8 @@ func (m *nvilaModel) build(text *nvilaText, tower *siglipTower, projector *nvila
 		out = *text.Head
 	}
 	out.Out = m.logits
-	nn.Head(head, &text.Model.Norm, &out)
-	m.graphs = Graphs{Vision: g.Builder, Text: lm.Builder, Head: head.Builder}
+	readout := nn.Head(head, &text.Model.Norm, &out)
+	m.graphs = Graphs{Vision: g.Builder, Text: lm.Builder, Head: head.Builder, Readout: readout}
 	m.frequencies = nn.Frequencies(c.RopeTheta, int(c.headDim()))
 }
 
@@ -678,7 +678,7 @@ func (m *nvilaModel) layOut(pixels []float32, tiles int) *Image {
 	return img
 }
 
-// nvilaMessage is what becomes of a question about a picture of so many tiles. Sources: llava/utils/media.py
+// nvilaMessage is what becomes of a question about a picture of so many tiles, or of none. Sources: llava/utils/media.py
 // (extract_media), llava_arch.py (generate_content), llava/utils/tokenizer.py.
 func nvilaMessage(question string, tiles int) string {
 	for _, media := range []string{nvilaImage, nvilaVideo} {
@@ -691,7 +691,10 @@ func nvilaMessage(question string, tiles int) string {
 }
 
 func (m *nvilaModel) Prompt(img *Image, question string) (*Prompt, error) {
-	tiles := img.Layout.(int)
+	tiles, tokens := 0, 0
+	if img != nil {
+		tiles, tokens = img.Layout.(int), img.Tokens
+	}
 	text, err := m.template.Render([]token.Message{{Role: "user", Text: nvilaMessage(question, tiles)}}, true, m.tokens.Special())
 	if err != nil {
 		return nil, &RefusedError{Stage: "prompt", Err: err}
@@ -706,6 +709,8 @@ func (m *nvilaModel) Prompt(img *Image, question string) (*Prompt, error) {
 			return nil, refuse("prompt", "the question spells out %s, and there is no video", nvilaVideo)
 		case id >= int64(m.tokens.Len()):
 			return nil, refuse("prompt", "token %d is outside the tokenizer's length of %d", id, m.tokens.Len())
+		case img == nil && id >= m.config.LLM.Vocab:
+			return nil, refuse("prompt", "token %d has no embedding of its own, and the graph that computes one runs with an image only", id)
 		}
 	}
 	if images != tiles {
@@ -717,7 +722,7 @@ func (m *nvilaModel) Prompt(img *Image, question string) (*Prompt, error) {
 	place := func(id, source int64) {
 		row := id
 		if id >= table && source == 0 {
-			source = 1 + int64(img.Tokens) // the mean
+			source = 1 + int64(tokens) // the mean
 		}
 		if id >= table {
 			row = 0 // of no consequence: source replaces it
@@ -726,7 +731,7 @@ func (m *nvilaModel) Prompt(img *Image, question string) (*Prompt, error) {
 		p.Rows = append(p.Rows, row)
 		p.Source = append(p.Source, source)
 	}
-	next, each := int64(1), int64(img.Tokens/tiles)
+	next, each := int64(1), int64(tokens/max(tiles, 1))
 	for _, id := range ids {
 		if id != m.image {
 			place(id, 0)

@@ -503,8 +503,8 @@ func (m *qwen25Model) build(net *qwen25Net, round nn.Rounding) {
 	if out == nil {
 		out = &nn.Linear{In: t.HiddenSize, Out: t.Vocab, Weight: net.Text.Embed.Tensor}
 	}
-	nn.Head(head, &net.Text.Norm, out)
-	m.graphs = Graphs{Vision: tower.Builder, Text: text.Builder, Head: head.Builder}
+	readout := nn.Head(head, &net.Text.Norm, out)
+	m.graphs = Graphs{Vision: tower.Builder, Text: text.Builder, Head: head.Builder, Readout: readout}
 
 	dim := int(t.HiddenSize / t.Heads)
 	m.frequencies = nn.Frequencies(t.RopeTheta, dim)
@@ -635,16 +635,22 @@ func (m *qwen25Model) Prompt(img *Image, question string) (*Prompt, error) {
 	if strings.Contains(question, "<|placeholder|>") {
 		return nil, refuse("prompt", "the question contains <|placeholder|>, which the processor uses itself")
 	}
-	text, err := m.template.Render(token.Question(question), true, m.tokens.Special())
+	chat := token.Question(question)
+	if img == nil {
+		chat = token.QuestionAlone(question)
+	}
+	text, err := m.template.Render(chat, true, m.tokens.Special())
 	if err != nil {
 		return nil, &RefusedError{Stage: "prompt", Err: err}
 	}
 	ids := m.tokens.Encode(text)
 	at := slices.Index(ids, m.config.ImageToken)
-	if at < 0 {
+	switch {
+	case img == nil && at >= 0:
+		return nil, refuse("prompt", "the question spells out the image token, and there is no image")
+	case img != nil && at < 0:
 		return nil, refuse("prompt", "the chat template leaves no place for the image")
-	}
-	if slices.Contains(ids[at+1:], m.config.ImageToken) {
+	case img != nil && slices.Contains(ids[at+1:], m.config.ImageToken):
 		return nil, refuse("prompt", "the question spells out the image token, and there is no second image")
 	}
 	for i, id := range ids[1:] {
@@ -656,7 +662,10 @@ func (m *qwen25Model) Prompt(img *Image, question string) (*Prompt, error) {
 		return nil, refuse("prompt", "token %d is outside the model's vocabulary of %d", ids[i], m.config.Text.Vocab)
 	}
 
-	grid := img.Layout.([2]int)
+	var grid [2]int
+	if img != nil {
+		grid = img.Layout.([2]int)
+	}
 	p := &Prompt{Text: text, Positions: make([][]int64, 3)}
 	place := func(id, source, t, y, x int64) {
 		p.IDs = append(p.IDs, id)

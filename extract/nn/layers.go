@@ -94,7 +94,7 @@ func (m *GatedMLP) Forward(g *Graph, x onnx.Value) onnx.Value {
 const headRows = 8192
 
 // Head adds the logits graph: `tap` [batch, width], a hidden state after the last block, to `logits` [batch, vocab].
-func Head(g *Graph, norm *RMSNorm, out *Linear) {
+func Head(g *Graph, norm *RMSNorm, out *Linear) *Readout {
 	x := norm.Forward(g, g.Input("tap", onnx.Float32, onnx.Sym("batch"), onnx.N(out.In)))
 	var parts []onnx.Value
 	for from := int64(0); from < out.Out; from += headRows {
@@ -105,6 +105,7 @@ func Head(g *Graph, norm *RMSNorm, out *Linear) {
 		logits = g.Concat(1, onnx.N(out.Out), parts...)
 	}
 	g.Output("logits", logits)
+	return &Readout{Weight: out.Weight, Norm: norm.Weight, Round: g.Round}
 }
 
 // WithZeroRow puts a row of zeros before x, [n, width]: what positions without a feature look up.

@@ -38,9 +38,14 @@ type Part struct {
 	Text string // of a text
 }
 
-// Question is the chat of every query: an image, then the question about it.
+// Question is the chat of a query: an image, then the question about it.
 func Question(text string) []Message {
 	return []Message{{Role: "user", Parts: []Part{{Type: "image"}, {Type: "text", Text: text}}}}
+}
+
+// QuestionAlone is the chat of a query without an image.
+func QuestionAlone(text string) []Message {
+	return []Message{{Role: "user", Parts: []Part{{Type: "text", Text: text}}}}
 }
 
 // Render renders a chat as transformers' apply_chat_template does. generation
