@@ -7,7 +7,7 @@ type Result struct {
 	Title  string `json:"title"`  // for figures: "Axis coherence"
 	About  string `json:"about"`  // one sentence: what the number is, with its source
 	Subset Subset `json:"subset"` // which pairs went in
-	// Condition names the control under which the pairs were asked; empty for the questions as they are.
+	// Condition names the control under which the pairs were asked, or the sweep of rendered scenes; empty for the questions as they are.
 	Condition string   `json:"condition,omitempty"`
 	Curve     *Curve   `json:"curve,omitempty"`  // exactly one of the four shapes is set
 	Grids     []Grid   `json:"grids,omitempty"`  // one per block (or one with Block -1)
@@ -46,8 +46,11 @@ type Null struct {
 	Adjusted *float64 `json:"adjusted,omitempty"`
 }
 
-// A Curve holds lines over blocks.
+// A Curve holds lines over blocks, or over named places of something else.
 type Curve struct {
+	// Along says what the lines run over, and Places name the Block numbers 0, 1 …; both empty: blocks.
+	Along  string      `json:"along,omitempty"`
+	Places []string    `json:"places,omitempty"`
 	Unit   string      `json:"unit"`            // axis label, e.g. "mean cosine"
 	Range  *[2]float64 `json:"range,omitempty"` // limits that hold by definition, e.g. [-1, 1]
 	Method string      `json:"method"`          // how the intervals were made
@@ -74,6 +77,8 @@ type Grid struct {
 	Rows  []string     `json:"rows"`
 	Cols  []string     `json:"cols"`
 	Cells [][]Estimate `json:"cells"` // [row][col]
+	// Groups name what cells have in common, [row][col]; nil, or "" for a cell, where there is nothing to say.
+	Groups [][]string `json:"groups,omitempty"`
 }
 
 // A Cloud is a scatter of pairs at one block, 2-D or 3-D.

@@ -144,6 +144,12 @@ func toy(n, width int, seed uint64) *Vectors {
 			v.Original, v.Swapped = append(v.Original, o), append(v.Swapped, s)
 		}
 	}
+	v.Readout = &Readout{}
+	for a := range Axes { // the answer is read off an axis' own dimension
+		direction := make([]float32, width)
+		direction[a] = 1
+		v.Readout.Axes[a] = [][]float32{direction}
+	}
 	return v
 }
 

@@ -25,11 +25,13 @@ const (
 
 // An Input names one thing an artefact is made from.
 type Input struct {
-	Source   Source         `json:"source"`
-	Scale    string         `json:"scale"`
-	Subset   analyze.Subset `json:"subset,omitempty"` // FromResult only
-	Metric   string         `json:"metric,omitempty"` // FromResult only
-	Optional bool           `json:"optional,omitempty"`
+	Source Source         `json:"source"`
+	Scale  string         `json:"scale"`
+	Subset analyze.Subset `json:"subset,omitempty"` // FromResult only
+	Metric string         `json:"metric,omitempty"` // FromResult only
+	// Condition of a FromResult: a control condition or a sweep; empty for the questions as they are.
+	Condition string `json:"condition,omitempty"`
+	Optional  bool   `json:"optional,omitempty"`
 }
 
 // Material is what an Input stands for: exactly the field its Source names, or nothing

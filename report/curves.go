@@ -165,6 +165,7 @@ func scaleFigure(own scaled, model string, subset analyze.Subset, faded map[stri
 	r := own.r
 	f := &lineFigure{title: r.Title, yLabel: r.Curve.Unit, limits: limits, within: r.Curve.Range,
 		subtitle: fmt.Sprintf("%s, %s · %s", model, own.mark.Name, subsetName(subset)) + methodNote(r.Curve.Method)}
+	f.along(r.Curve)
 	byAxis := slices.ContainsFunc(r.Curve.Lines, func(l analyze.Line) bool { return isOpposite(l.Key) })
 	panels := map[string]int{}
 	nulls := map[int][][]linePoint{}
@@ -210,6 +211,13 @@ func scaleFigure(own scaled, model string, subset analyze.Subset, faded map[stri
 	return f
 }
 
+// along names the places of a curve that does not run over blocks.
+func (f *lineFigure) along(c *analyze.Curve) {
+	if len(c.Places) > 0 {
+		f.xLabels, f.xTitle = c.Places, c.Along
+	}
+}
+
 func (f *lineFigure) nullKey() {
 	for _, p := range f.panels {
 		if len(p.null) > 0 {
@@ -242,6 +250,7 @@ func scalesFigure(results []scaled, model string, subset analyze.Subset, limits 
 	}
 	f := &lineFigure{title: first.Title + " across scales", yLabel: first.Curve.Unit, limits: limits, within: first.Curve.Range,
 		subtitle: fmt.Sprintf("%s · %s", model, subsetName(subset)) + methodNote(first.Curve.Method)}
+	f.along(first.Curve)
 	var keys []string
 	for _, s := range results {
 		if s.r == nil || s.r.Curve == nil {

@@ -3,6 +3,8 @@ package report
 import (
 	"fmt"
 	"math"
+	"slices"
+	"strings"
 
 	"swaprun/analyze"
 )
@@ -70,8 +72,16 @@ func (f *heatFigure) scene() *scene {
 	top += 18 // column labels
 	lo, hi := f.limits()
 	unit := func(v float64) float64 { return 2*(v-lo)/(hi-lo) - 1 }
+	every := 1 // small cells have room for some names only
+	for _, c := range g.Cols {
+		if side < 30 {
+			every = max(every, int(math.Ceil(textWidth(keyName(c), size)*slack/side)))
+		}
+	}
 	for j, c := range g.Cols {
-		s.text(cut(keyName(c), side+4, size), left+(float64(j)+.5)*side, top-6, size, middle, labelTone(f.faded[c]))
+		if j%every == 0 {
+			s.text(cut(keyName(c), float64(every)*side+4, size), left+(float64(j)+.5)*side, top-6, size, middle, labelTone(f.faded[c]))
+		}
 	}
 	for i, r := range g.Rows {
 		y := top + float64(i)*side
@@ -117,13 +127,22 @@ func (f *heatFigure) scene() *scene {
 				s.add(label{text: signed(fmt.Sprintf("%.*f", digits, v)), x: x + side/2, y: y + side/2 + fs*.36, size: math.Min(fs, 13), anchor: middle, rgb: ink})
 			}
 			tip := fmt.Sprintf("%s × %s\n%s", keyName(r), keyName(c), interval(v, val(e.Low), val(e.High)))
+			if g.Groups != nil && g.Groups[i][j] != "" {
+				tip += ", " + g.Groups[i][j]
+			}
 			if e.N > 0 {
 				tip += fmt.Sprintf(", n %d", e.N)
 			}
 			s.add(hit{x: x, y: y, w: side, h: side, tip: tip}, groupEnd{})
 		}
 	}
+	f.borders(s, left, top)
 	s.h = top + float64(rows)*side + 10
+	if !f.compact && g.Groups != nil {
+		s.h += 8
+		s.text(cut("lines: borders between "+strings.Join(groupNames(g), ", ")+" cells", s.w-18, tickSize), 9, s.h, tickSize, start, toneSoft)
+		s.h += 10
+	}
 	if !f.compact {
 		f.bar(s, left+float64(cols)*side+16, top, float64(rows)*side, lo, hi)
 		if len(f.faded) > 0 {
@@ -133,6 +152,35 @@ func (f *heatFigure) scene() *scene {
 	}
 	s.desc = f.describe()
 	return s
+}
+
+// borders draws lines between cells of different groups.
+func (f *heatFigure) borders(s *scene, left, top float64) {
+	for i, row := range f.grid.Groups {
+		for j, group := range row {
+			x, y := left+float64(j)*f.cell, top+float64(i)*f.cell
+			if j > 0 && row[j-1] != group {
+				s.line(x, y, x, y+f.cell, 2, toneInk)
+			}
+			if i > 0 && f.grid.Groups[i-1][j] != group {
+				s.line(x, y, x+f.cell, y, 2, toneInk)
+			}
+		}
+	}
+}
+
+// groupNames lists the groups of a grid's cells in order of appearance.
+func groupNames(g analyze.Grid) []string {
+	var names []string
+	for _, row := range g.Groups {
+		for _, group := range row {
+			if group != "" && !slices.Contains(names, group) {
+				names = append(names, group)
+			}
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 func labelTone(faded bool) tone {

@@ -61,7 +61,10 @@ func HTML(b *Bundle) ([]byte, error) {
 		}
 		checked.Results = append(checked.Results, e)
 	}
-	p := newPage(&checked)
+	plain := slices.DeleteFunc(slices.Clone(checked.Results), func(e Entry) bool { return e.Result != nil && e.Result.Condition != "" })
+	conditioned := slices.DeleteFunc(slices.Clone(checked.Results), func(e Entry) bool { return e.Result == nil || e.Result.Condition == "" })
+	checked.Results = plain
+	p := newPage(&checked, conditioned)
 	p.Warnings = append(p.Warnings, unsound...)
 	t, err := template.New("page").Parse(pageTemplate)
 	if err != nil {
@@ -84,6 +87,8 @@ type page struct {
 	Images     template.CSS
 	Script     template.JS
 	Data       scriptData
+
+	Conditioned []Entry // results under control conditions and of sweeps; Results has the others
 
 	Facts    []string
 	Answers  []modelAnswer
@@ -235,9 +240,9 @@ type answerCell struct{ Text, Class, Sign, Logits string }
 
 type checkpointView struct{ Name, Model, Scale string }
 
-func newPage(b *Bundle) *page {
+func newPage(b *Bundle, conditioned []Entry) *page {
 	sum := sha256.Sum256([]byte(pageScript))
-	p := &page{Bundle: b, Title: b.Experiment.Title, Script: template.JS(pageScript), Style: template.CSS(tonesCSS() + pageStyle),
+	p := &page{Bundle: b, Conditioned: conditioned, Title: b.Experiment.Title, Script: template.JS(pageScript), Style: template.CSS(tonesCSS() + pageStyle),
 		Policy: "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; base-uri 'none'; form-action 'none'",
 		Data:   scriptData{Heat: map[string]heatData{}, Turn: map[string]turnData{}}}
 	if p.Title == "" {

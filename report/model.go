@@ -38,6 +38,8 @@ func (p *page) model(i int) {
 	w.directions()
 	w.entanglement()
 	w.accuracy()
+	w.controls()
+	w.sweeps()
 	w.clouds()
 	w.together()
 	w.changes()
@@ -115,7 +117,7 @@ func (f *lineFigure) numbers() *tableView {
 	}
 	head := "block"
 	if f.xLabels != nil {
-		head = "scale"
+		head, _, _ = strings.Cut(f.xTitle, ",")
 	}
 	t.Columns = append([]string{head}, t.Columns...)
 	return t
@@ -518,12 +520,8 @@ func (w *modelWriter) byShape(metric string, subset analyze.Subset, entries []En
 			if g.Block >= 0 {
 				where = fmt.Sprintf(" · block %d", g.Block)
 			}
-			cell := 44.0
-			if len(g.Cols) > 10 {
-				cell = 22
-			}
 			id := w.id(metric, string(subset), e.Scale)
-			f := &heatFigure{title: e.Result.Title, subtitle: e.Scale + " · " + subsetName(subset) + where + " · " + g.Unit, grid: g, cell: cell, untitled: true}
+			f := &heatFigure{title: e.Result.Title, subtitle: e.Scale + " · " + subsetName(subset) + where + " · " + g.Unit, grid: g, cell: gridCell(g), untitled: true}
 			figures = append(figures, figureView{ID: id, Title: e.Result.Title, Caption: f.subtitle, SVG: template.HTML(f.scene().svg(id)), Sources: sources(e)})
 		}
 	}

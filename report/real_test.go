@@ -28,7 +28,32 @@ func realBundle(t testing.TB) *Bundle {
 		for i := range v.Quads.Quads {
 			v.Quads.Quads[i].Layout = []analyze.Layout{analyze.Consistent, analyze.Counter}[i%2]
 		}
+		v.Readout = &analyze.Readout{}
+		for a := range v.Readout.Axes {
+			direction := make([]float32, v.Width)
+			direction[a] = 1
+			v.Readout.Axes[a] = [][]float32{direction}
+		}
 		all = append(all, v)
+		add := func(r *analyze.Result) {
+			b.Results = append(b.Results, Entry{Model: "toy", Scale: name, Digest: fmt.Sprintf("sha256:%d", len(b.Results)), Result: r})
+		}
+		for _, condition := range []string{"text-only", "random-pairs"} {
+			for _, m := range analyze.Metrics() {
+				if !m.Controls {
+					continue
+				}
+				r, err := m.Run(v, analyze.AllPairs, o)
+				if err != nil {
+					t.Fatal(err)
+				}
+				r.Condition = condition
+				add(r)
+			}
+		}
+		for _, m := range analyze.SweepMetrics() {
+			add(m.Run(probes(m.Sweep), m.Sweep))
+		}
 		for _, m := range analyze.Metrics() {
 			for _, subset := range subsetsShown {
 				if !m.AppliesTo(subset) {
@@ -55,6 +80,20 @@ func realBundle(t testing.TB) *Bundle {
 	return b
 }
 
+// probes are a sweep's answers of no particular model.
+func probes(sweep string) []analyze.Probe {
+	var out []analyze.Probe
+	for i := range 1024 {
+		p := analyze.Probe{Scene: fmt.Sprint(i / 4), Row: i / 4 / 16, Col: i / 4 % 16, Truth: i%2 == 0, Yes: float64(i%7) / 3, No: float64(i%5) / 3, Said: []string{"yes", "no"}[i%2]}
+		p.Layout = []analyze.Layout{analyze.Counter, analyze.Ambiguous, analyze.Consistent}[(p.Row+p.Col)%3]
+		if sweep == analyze.SizeSweep {
+			p.Size = .1 + .02*float64(i%11)
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
 // Whatever is registered has a place in the page, with its name, what it is, and its notes.
 func TestEveryMetricIsShown(t *testing.T) {
 	b := realBundle(t)
@@ -66,6 +105,11 @@ func TestEveryMetricIsShown(t *testing.T) {
 	if name := os.Getenv("SWAPRUN_PAGE_REAL"); name != "" {
 		if err := os.WriteFile(name, page, 0o644); err != nil {
 			t.Fatal(err)
+		}
+	}
+	for _, want := range []string{"Does it need the picture?", "text only (n = ", "random pairs (n = ", "Rendered scenes: phase", "Rendered scenes: size", "size of the farther object", "borders between ambiguous, consistent, counter cells"} {
+		if !strings.Contains(string(page), want) {
+			t.Errorf("the page does not say %q", want)
 		}
 	}
 	for _, e := range b.Results {

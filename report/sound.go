@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"slices"
 
 	"swaprun/analyze"
 )
@@ -15,6 +16,15 @@ func sound(r *analyze.Result) error {
 		return fmt.Errorf("result %s of %s: %s", r.Metric, r.Subset, fmt.Sprintf(format, args...))
 	}
 	if c := r.Curve; c != nil {
+		if n := len(c.Places); n > 0 {
+			for _, l := range c.Lines {
+				for _, p := range l.Points {
+					if p.Block < 0 || p.Block >= n {
+						return bad("line %q has place %d of %d", l.Key, p.Block, n)
+					}
+				}
+			}
+		}
 		for _, l := range c.Lines {
 			last := -1
 			for _, p := range l.Points {
@@ -36,6 +46,9 @@ func sound(r *analyze.Result) error {
 			if len(row) != len(g.Cols) {
 				return bad("grid of block %d, row %d has %d cells, expected %d", g.Block, i, len(row), len(g.Cols))
 			}
+		}
+		if g.Groups != nil && (len(g.Groups) != len(g.Rows) || slices.ContainsFunc(g.Groups, func(row []string) bool { return len(row) != len(g.Cols) })) {
+			return bad("grid of block %d names the groups of %d rows, expected %d of %d cells", g.Block, len(g.Groups), len(g.Rows), len(g.Cols))
 		}
 		if g.Range != nil && !(g.Range[0] < g.Range[1]) {
 			return bad("grid of block %d has the range %v", g.Block, *g.Range)

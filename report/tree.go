@@ -51,6 +51,9 @@ type Spec struct {
 	Quads   bool     // quads were captured: FromQuads has something to give
 	Layouts []Layout // nil = Combined
 	Figures bool     // false: files only
+
+	Controls []Control // conditions under which metrics with controls are computed as well
+	Sweeps   []Sweep
 }
 
 // Representative are the five blocks the seed stored of a model with n: early, early-mid, middle, late-mid, late.
@@ -281,6 +284,7 @@ func (t *tree) scaleFiles(scale ScaleMark) {
 	}
 	t.vectorFiles(scale)
 	t.resultFiles(scale)
+	t.conditionFiles(scale)
 }
 
 // resultFiles adds every result as it is, with its units, counts, intervals and nulls, which the scripts' files have no room for.
@@ -474,6 +478,7 @@ func (t *tree) accuracyFigures(scale ScaleMark) {
 
 // mergeFigures adds the figures over all scales.
 func (t *tree) mergeFigures() {
+	t.sweepFigures()
 	for _, subset := range t.spec.Subsets {
 		all := subset == analyze.AllPairs
 		cross := func(metric, folder, seed, flat string) {

@@ -100,9 +100,12 @@ func (s *session) artefactKey(m *modelWalk, kind Kind, a report.Artefact) (*ledg
 	for i, in := range a.Inputs {
 		sr := m.scale(in.Scale)
 		role := fmt.Sprintf("input %d: %s %s %s %s", i, in.Source, in.Scale, in.Subset, in.Metric)
+		if in.Condition != "" {
+			role += "@" + in.Condition
+		}
 		switch in.Source {
 		case report.FromResult:
-			n := sr.results[resultID{in.Metric, in.Subset}]
+			n := sr.results[resultID{in.Metric, in.Subset, in.Condition}]
 			if n == nil && in.Optional {
 				key.Text(role, "not computed")
 				continue
@@ -139,7 +142,7 @@ func (s *session) render(ctx context.Context, m *modelWalk, n *Node) ([]ledger.B
 		sr := m.scale(in.Scale)
 		switch in.Source {
 		case report.FromResult:
-			r, err := s.result(sr.results[resultID{in.Metric, in.Subset}])
+			r, err := s.result(sr.results[resultID{in.Metric, in.Subset, in.Condition}])
 			if err != nil {
 				return nil, err
 			}
@@ -357,6 +360,12 @@ func (s *session) learn(m *modelWalk, sr *series) error {
 			continue
 		}
 		spec.Metrics = append(spec.Metrics, a.Name)
+	}
+	for _, condition := range s.exp.Controls.Conditions {
+		spec.Controls = append(spec.Controls, report.Control{Condition: condition, Judged: judged(condition)})
+	}
+	for _, w := range s.sweeps {
+		spec.Sweeps = append(spec.Sweeps, report.Sweep{Name: w.name, Metrics: s.sweepMetrics(w)})
 	}
 	m.tree = report.Tree(spec)
 	return nil

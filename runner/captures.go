@@ -24,13 +24,17 @@ func (s *session) walkCaptures(ctx context.Context, sr *series) error {
 	known := sr.fingerprint != (ledger.Digest{})
 	folder := "capture/" + sr.name() + "/"
 	base := s.captureBase(sr)
-	query := func(pair, side, image, imageErr, question string) *Node {
-		id := folder + pair + side
-		if !known {
-			return s.add(KindCapture, id, nil, "waits for "+sr.checkpoint.ID)
+	ask := func(pair, side string, q query) *Node {
+		var key *ledger.Key
+		if known {
+			key = captureKey(base, q)
 		}
-		n := s.add(KindCapture, id, captureKey(base, image, imageErr, question))
-		n.image, n.imageErr, n.question = image, imageErr, question
+		n := s.add(KindCapture, folder+pair+side, key)
+		if !known {
+			n.Why = []string{"waits for " + sr.checkpoint.ID}
+		}
+		n.query = q
+		sr.asked = append(sr.asked, n)
 		return n
 	}
 	quads := s.quadList()
@@ -38,14 +42,13 @@ func (s *session) walkCaptures(ctx context.Context, sr *series) error {
 	sr.captures = make([]*Node, 0, 2*len(s.set.Pairs))
 	for i := range s.set.Pairs {
 		p := &s.set.Pairs[i]
-		original := query(p.ID, "/original", p.Image, p.ImageErr, p.Original.Text)
-		swapped := query(p.ID, "/swapped", p.Image, p.ImageErr, p.Swapped.Text)
+		original := ask(p.ID, "/original", query{image: p.Image, imageErr: p.ImageErr, question: p.Original.Text})
+		swapped := ask(p.ID, "/swapped", query{image: p.Image, imageErr: p.ImageErr, question: p.Swapped.Text})
 		sr.captures = append(sr.captures, original, swapped)
 		if len(quads) > 0 {
 			asked[p.ID+p.Original.Text], asked[p.ID+p.Swapped.Text] = original, swapped
 		}
 	}
-	all := sr.captures
 	for _, q := range quads {
 		quad := [4]*Node{}
 		for k, question := range []struct{ role, text string }{
@@ -54,18 +57,19 @@ func (s *session) walkCaptures(ctx context.Context, sr *series) error {
 		} {
 			n := asked[q.ID+question.text] // a pair of the set asks it already
 			if n == nil {
-				n = query(q.ID, "/"+question.role, q.Image, "", question.text)
+				n = ask(q.ID, "/"+question.role, query{image: q.Image, question: question.text})
 				asked[q.ID+question.text] = n
-				all = append(all, n)
 			}
 			quad[k] = n
 		}
 		sr.quads = append(sr.quads, quad)
 	}
+	s.askControls(sr, ask)
+	s.askSweeps(sr, ask)
 	if !known {
 		return nil
 	}
-	todo, err := s.settle(all)
+	todo, err := s.settle(sr.asked)
 	if err != nil || len(todo) == 0 {
 		return err
 	}
@@ -73,7 +77,7 @@ func (s *session) walkCaptures(ctx context.Context, sr *series) error {
 		if err := s.capture(ctx, sr, todo); err != nil {
 			return err
 		}
-		spread(all)
+		spread(sr.asked)
 	}
 	return nil
 }
@@ -86,15 +90,26 @@ func (s *session) captureBase(sr *series) *ledger.Key {
 		Text("runtime", s.runtimeName)
 }
 
+// A query is what a capture asks.
+type query struct {
+	image    string // digest of the picture; "" if there is none, for the reason in imageErr
+	imageErr string
+	question string
+	alone    bool // without a picture on purpose
+}
+
 // captureKey holds everything that can change a query's numbers. The prompt's tokens are not in it but what makes them is: the
 // question, the picture, and in the model's fingerprint the tokenizer, the template, the processor and how answers are decoded. So a plan
 // need not load a tokenizer.
-func captureKey(base *ledger.Key, image, imageErr, question string) *ledger.Key {
-	key := base.Clone(2).Text("question", question)
-	if image == "" {
-		return key.Text("no_image", imageErr)
+func captureKey(base *ledger.Key, q query) *ledger.Key {
+	key := base.Clone(2).Text("question", q.question)
+	switch {
+	case q.alone:
+		return key.Text("image", "none")
+	case q.image == "":
+		return key.Text("no_image", q.imageErr)
 	}
-	return key.Text("image", image)
+	return key.Text("image", q.image)
 }
 
 // capture asks queries picture by picture: those on one picture share its vision tower and the prompt up to their questions.
@@ -166,15 +181,18 @@ func (s *session) captureFails(sr *series, todo []*Node, err error) error {
 	return nil
 }
 
+// most is how many queries share a picture in one call: a control asks thousands beside one, and there is more than one worker.
+const most = 64
+
 func byPicture(todo []*Node) [][]*Node {
 	var groups [][]*Node
-	at := map[string]int{}
+	at := map[query]int{}
 	for _, n := range todo {
-		image := n.image
-		i, ok := at[image]
-		if !ok || image == "" {
+		picture := query{image: n.image, alone: n.alone}
+		i, ok := at[picture]
+		if !ok || n.image == "" && !n.alone || len(groups[i]) == most {
 			i = len(groups)
-			at[image] = i
+			at[picture] = i
 			groups = append(groups, nil)
 		}
 		groups[i] = append(groups[i], n)
@@ -192,7 +210,7 @@ func (s *session) captureGroup(ctx context.Context, m *extract.Model, group []*N
 		return s.record(n, blobs, failed, start)
 	}
 	image := group[0].image
-	if image == "" {
+	if image == "" && !group[0].alone {
 		for _, n := range group {
 			if err := record(n, failureBlobs("image", errors.New(n.imageErr)), true); err != nil {
 				return err
@@ -200,20 +218,22 @@ func (s *session) captureGroup(ctx context.Context, m *extract.Model, group []*N
 		}
 		return nil
 	}
-	digest, err := ledger.ParseDigest(image)
-	if err != nil {
-		return err
-	}
-	bytes, err := s.led.Get(digest)
-	if err != nil {
-		return fmt.Errorf("picture of %s: %w", group[0].ID, err)
+	var picture []byte // nil: questions alone
+	if image != "" {
+		digest, err := ledger.ParseDigest(image)
+		if err != nil {
+			return err
+		}
+		if picture, err = s.led.Get(digest); err != nil {
+			return fmt.Errorf("picture of %s: %w", group[0].ID, err)
+		}
 	}
 	questions := make([]string, len(group))
 	for i, n := range group {
 		questions[i] = n.question
 	}
 	var recordErr error
-	err = m.Capture(ctx, bytes, questions, func(i int, c *extract.Capture, err error) {
+	err := m.Capture(ctx, picture, questions, func(i int, c *extract.Capture, err error) {
 		if recordErr != nil {
 			return
 		}

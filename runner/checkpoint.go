@@ -25,8 +25,12 @@ type series struct {
 	weights     ledger.Digest
 	info        extract.Info
 
-	captures []*Node    // original and swapped of every pair, in the order of the set
-	quads    [][4]*Node // of every quad: height, its swap, distance, its swap
+	head     *Node                // nil where no metric needs it
+	asked    []*Node              // every query of the scale
+	captures []*Node              // original and swapped of every pair, in the order of the set
+	quads    [][4]*Node           // of every quad: height, its swap, distance, its swap
+	controls map[string][]*Node   // original and swapped of every item, by condition
+	sweeps   map[string][][]*Node // of every probe its questions, by name of the sweep
 	list     ledger.Digest
 	results  map[resultID]*Node
 	states   *states // loaded when a node needs them

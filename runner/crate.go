@@ -102,8 +102,9 @@ func actionUUID(o *ledger.Outcome) string {
 func timeText(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
 
 var stepText = map[Kind]string{
-	KindPairs: "table to swap pairs", KindQuads: "pairs and boxes to four questions a picture", KindCheckpoint: "what each model is, with the digest of every weight",
-	KindCapture: "hidden states and answer of each query", KindMetric: "states and answers to metrics", KindFile: "results to files", KindFigure: "results to figures", KindReport: "everything on one page",
+	KindPairs: "table to swap pairs", KindQuads: "pairs and boxes to four questions a picture", KindControl: "pairs under a control condition", KindSweep: "table to questions about rendered scenes", KindHead: "how the head tells answers apart",
+	KindCheckpoint: "what each model is, with the digest of every weight",
+	KindCapture:    "hidden states and answer of each query", KindMetric: "states and answers to metrics", KindFile: "results to files", KindFigure: "results to figures", KindReport: "everything on one page",
 }
 
 // metadata writes the crate of a session's outcomes and the archive's files.

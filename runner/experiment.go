@@ -20,6 +20,7 @@ type Experiment struct {
 	Layers      []int   // nil: all blocks
 	Decode      Decode
 	Analyses    []string // nil: all that are registered
+	Controls    Controls
 	Statistics  Statistics
 	Report      Report
 
@@ -37,6 +38,21 @@ type Data struct {
 	Seed    int64  `json:"seed"`
 	Reader  string `json:"reader"`
 	Form    string `json:"form"`
+
+	Sweeps map[string]Sweep `json:"sweeps,omitempty"`
+}
+
+// A Sweep is a table of yes/no questions about rendered scenes.
+type Sweep struct {
+	Path string `json:"path"`
+	Kind string `json:"kind"` // "auto", "phase" or "size"
+}
+
+// Controls say what is asked beside the questions themselves.
+type Controls struct {
+	Conditions []string `json:"conditions"`
+	Cap        int      `json:"cap"`
+	Seed       uint32   `json:"seed"`
 }
 
 // A Model is one family at several scales.

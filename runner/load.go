@@ -431,6 +431,11 @@ func parsePath(parts []string) []cue.Selector {
 	return sels
 }
 
+// inOrder keeps of names those that are wanted, each once.
+func inOrder(names, wanted []string) []string {
+	return slices.DeleteFunc(slices.Clone(names), func(n string) bool { return !slices.Contains(wanted, n) })
+}
+
 func decode(file string, source []byte, user, whole cue.Value) (*Experiment, error) {
 	e := &Experiment{File: file, Dir: filepath.Dir(file), Source: source, value: user}
 	var flat struct {
@@ -439,6 +444,7 @@ func decode(file string, source []byte, user, whole cue.Value) (*Experiment, err
 		Decode                   struct {
 			MaxNewTokens int `json:"max_new_tokens"`
 		}
+		Controls   Controls
 		Statistics Statistics
 		Report     Report
 	}
@@ -447,6 +453,8 @@ func decode(file string, source []byte, user, whole cue.Value) (*Experiment, err
 	}
 	e.Name, e.Title, e.Description = flat.Name, flat.Title, flat.Description
 	e.Data, e.Decode, e.Statistics, e.Report = flat.Data, Decode(flat.Decode), flat.Statistics, flat.Report
+	e.Controls = flat.Controls
+	e.Controls.Conditions = inOrder(conditions(), e.Controls.Conditions)
 
 	for _, list := range []struct {
 		path string

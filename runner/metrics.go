@@ -23,15 +23,16 @@ var subsets = []analyze.Subset{analyze.AllPairs, analyze.BothCorrect, analyze.Al
 
 // A resultID names a metric node of one series.
 type resultID struct {
-	metric string
-	subset analyze.Subset
+	metric    string
+	subset    analyze.Subset
+	condition string // a control condition, or the name of a sweep; "" for the questions as they are
 }
 
 // states are the outcomes of every query of one scale, loaded: pairs whose two queries both succeeded, and
 // which pairs of the set those are.
 type states struct {
 	vectors *analyze.Vectors
-	kept    []int // vectors.Pairs[i] is set.Pairs[kept[i]]
+	kept    []int // vectors.Pairs[i] is the item kept[i], in the set as it is set.Pairs[kept[i]]
 	answers []pairAnswers
 }
 
@@ -52,7 +53,7 @@ func (s *session) walkMetrics(ctx context.Context, sr *series) error {
 	waits := s.captureList(sr)
 	var nodes []*Node
 	for _, m := range s.analyses() {
-		if !s.feeds(m) {
+		if !s.feeds(m) || m.Readout && sr.head == nil {
 			continue
 		}
 		for _, subset := range subsets {
@@ -60,44 +61,75 @@ func (s *session) walkMetrics(ctx context.Context, sr *series) error {
 				continue
 			}
 			id := fmt.Sprintf("metric/%s/%s/%s", sr.name(), subset, m.Name)
+			why := waits
+			key := s.metricKey(m, subset).Digest("captures", sr.list)
+			if m.Readout {
+				head, ok := sr.head.outcome.output("directions")
+				if !ok && why == "" {
+					why = "waits for " + sr.head.ID
+				}
+				key.Digest("head", head)
+			}
 			var n *Node
-			if waits != "" {
-				n = s.add(KindMetric, id, nil, waits)
+			if why != "" {
+				n = s.add(KindMetric, id, nil, why)
 			} else {
-				n = s.add(KindMetric, id, ledger.NewKey(string(KindMetric), kindVersion[KindMetric]).
-					Text("metric", m.Name).Int("metric_version", int64(m.Version)).Text("subset", string(subset)).
-					JSON("options", s.metricOptions()).Int("answers_version", answersVersion).
-					Digest("pairs", s.setDigest).Digest("quads", s.quadsDigest).Digest("captures", sr.list))
+				n = s.add(KindMetric, id, key)
 			}
 			n.metric, n.subset, n.series = &m, subset, sr
-			sr.results[resultID{m.Name, subset}] = n
+			sr.results[resultID{metric: m.Name, subset: subset}] = n
 			nodes = append(nodes, n)
 		}
 	}
+	nodes = append(nodes, s.controlMetrics(sr, waits)...)
 	todo, err := s.settle(nodes)
 	if err != nil || len(todo) == 0 || !s.execute {
 		return err
 	}
-	st, err := s.load(ctx, sr)
-	if err != nil {
-		return err
-	}
-	err = s.each(ctx, "metrics "+sr.name(), todo, func(_ context.Context, n *Node) ([]ledger.Blob, error) { return s.measure(n, st) })
+	err = s.measureAll(ctx, sr, todo)
 	spread(nodes)
 	return err
 }
 
-// measure computes a metric's one output, "result".
-func (s *session) measure(n *Node, st *states) ([]ledger.Blob, error) {
-	r, err := n.metric.Run(st.vectors, n.subset, s.metricOptions())
-	if err != nil {
-		return nil, err
+// metricKey holds what every metric of a scale rests on, but for the captures.
+func (s *session) metricKey(m analyze.Metric, subset analyze.Subset) *ledger.Key {
+	return ledger.NewKey(string(KindMetric), kindVersion[KindMetric]).
+		Text("metric", m.Name).Int("metric_version", int64(m.Version)).Text("subset", string(subset)).
+		JSON("options", s.metricOptions()).Int("answers_version", answersVersion).
+		Digest("pairs", s.setDigest).Digest("quads", s.quadsDigest)
+}
+
+// measureAll computes metrics of one scale, those of each condition on its own vectors.
+func (s *session) measureAll(ctx context.Context, sr *series, todo []*Node) error {
+	by := map[string][]*Node{}
+	for _, n := range todo {
+		by[n.condition] = append(by[n.condition], n)
 	}
-	blob, err := json.Marshal(r)
-	if err != nil {
-		return nil, fmt.Errorf("metric %s: result: %w", n.metric.Name, err)
+	for _, condition := range append([]string{""}, conditions()...) {
+		if len(by[condition]) == 0 {
+			continue
+		}
+		v, err := s.vectorsUnder(ctx, sr, condition)
+		if err != nil {
+			return err
+		}
+		name := "metrics " + sr.name()
+		if condition != "" {
+			name += " " + condition
+			defer v.Forget()
+		}
+		err = s.each(ctx, name, by[condition], func(_ context.Context, n *Node) ([]ledger.Blob, error) {
+			r, err := n.metric.Run(v, n.subset, s.metricOptions())
+			if r != nil {
+				r.Condition = n.condition
+			}
+			return resultBlob(r, err)
+		})
+		if err != nil {
+			return err
+		}
 	}
-	return []ledger.Blob{{Name: "result", Bytes: blob}}, nil
+	return nil
 }
 
 // walkComparisons computes what sets the scales of one model apart, on the pairs they share.
@@ -201,7 +233,7 @@ func (sr *series) release() {
 
 // feeds tells whether the experiment has what a metric needs.
 func (s *session) feeds(m analyze.Metric) bool {
-	return !(m.Quads && len(s.quadList()) == 0) && !(m.Layouts && s.quads == nil)
+	return !(m.Quads && len(s.quadList()) == 0) && !(m.Layouts && s.quads == nil) && len(s.set.Pairs) > 0
 }
 
 func (s *session) metricOptions() analyze.Options {
@@ -211,12 +243,18 @@ func (s *session) metricOptions() analyze.Options {
 // captureList digests the outcomes of a scale's queries in the order of the set: what metrics, and files made from
 // vectors, rest on. It returns what is waited for while there are queries without outcome.
 func (s *session) captureList(sr *series) (waits string) {
-	list := make([]byte, 0, len(sr.captures)*33)
-	open := map[*Node]bool{}
 	queries := sr.captures
 	for _, q := range sr.quads {
 		queries = append(queries, q[:]...) // some are captures of the set as well
 	}
+	sr.list, waits = listOf(sr, queries)
+	return waits
+}
+
+// listOf digests the outcomes of queries; the digest is zero while some have none.
+func listOf(sr *series, queries []*Node) (digest ledger.Digest, waits string) {
+	list := make([]byte, 0, len(queries)*33)
+	open := map[*Node]bool{}
 	for _, n := range queries {
 		if !n.done || n.outcome.err != nil {
 			open[n] = true
@@ -232,10 +270,9 @@ func (s *session) captureList(sr *series) (waits string) {
 		}
 	}
 	if len(open) > 0 {
-		return fmt.Sprintf("waits for %d captures of %s", len(open), sr.name())
+		return ledger.Digest{}, fmt.Sprintf("waits for %d captures of %s", len(open), sr.name())
 	}
-	sr.list = ledger.Sum(list)
-	return ""
+	return ledger.Sum(list), ""
 }
 
 // load reads the outcomes of a scale's queries from the ledger, once.
@@ -243,19 +280,45 @@ func (s *session) load(ctx context.Context, sr *series) (*states, error) {
 	if sr.states != nil {
 		return sr.states, nil
 	}
+	items := make([]asked, len(s.set.Pairs))
+	for i := range s.set.Pairs {
+		p := &s.set.Pairs[i]
+		items[i] = asked{p, p.Original, p.Swapped}
+	}
+	st, err := s.loadItems(ctx, sr, items, sr.captures)
+	if err != nil {
+		return nil, err
+	}
+	if st.vectors.Quads, err = s.loadQuads(sr); err != nil {
+		return nil, err
+	}
+	if st.vectors.Readout, err = s.loadHead(sr); err != nil {
+		return nil, err
+	}
+	sr.states = st
+	return st, nil
+}
+
+// asked is a pair with the two questions put to a model.
+type asked struct {
+	pair              *dataset.Pair
+	original, swapped dataset.Question
+}
+
+// loadItems reads the outcomes of items' queries, two each.
+func (s *session) loadItems(ctx context.Context, sr *series, items []asked, captures []*Node) (*states, error) {
 	blocks, width := sr.info.Blocks, sr.info.Width
-	st := &states{answers: make([]pairAnswers, len(s.set.Pairs))}
-	flat := make([][2][]float32, len(s.set.Pairs))
+	st := &states{answers: make([]pairAnswers, len(items))}
+	flat := make([][2][]float32, len(items))
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(runtime.GOMAXPROCS(0))
-	for i := range s.set.Pairs {
+	for i, item := range items {
 		g.Go(func() error {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			p := &s.set.Pairs[i]
-			for j, q := range []dataset.Question{p.Original, p.Swapped} {
-				n := sr.captures[2*i+j]
+			for j, q := range []dataset.Question{item.original, item.swapped} {
+				n := captures[2*i+j]
 				a, err := s.loadAnswer(n)
 				if err != nil {
 					return err
@@ -283,11 +346,12 @@ func (s *session) load(ctx context.Context, sr *series) (*states, error) {
 		v.Blocks = append(v.Blocks, b)
 	}
 	layouts, scenes := s.layouts()
-	for i := range s.set.Pairs {
+	for i, item := range items {
 		if flat[i][0] == nil || flat[i][1] == nil {
 			continue // a failed query: counted among the failures, shown in the report
 		}
-		p, a := &s.set.Pairs[i], &st.answers[i]
+		p, a := item.pair, &st.answers[i]
+		v.Answered = v.Answered && item.original.Answer != ""
 		scene := scenes[p.ID]
 		if scene == "" {
 			scene = p.Image
@@ -301,12 +365,7 @@ func (s *session) load(ctx context.Context, sr *series) (*states, error) {
 		v.Swapped = append(v.Swapped, flat[i][1])
 		st.kept = append(st.kept, i)
 	}
-	var err error
-	if v.Quads, err = s.loadQuads(sr); err != nil {
-		return nil, err
-	}
 	st.vectors = v
-	sr.states = st
 	return st, nil
 }
 

@@ -15,7 +15,10 @@ type Kind string
 const (
 	KindPairs      Kind = "pairs"      // table → swap pairs
 	KindQuads      Kind = "quads"      // pairs and boxes → four questions a picture, and who is higher
+	KindControl    Kind = "control"    // pairs → the same pairs under a condition
+	KindSweep      Kind = "sweep"      // table → yes/no questions about rendered scenes
 	KindCheckpoint Kind = "checkpoint" // files → what the model is, and the digest of every weight
+	KindHead       Kind = "head"       // weights → how the head tells answers apart
 	KindCapture    Kind = "capture"    // one query → hidden states and answer
 	KindMetric     Kind = "metric"     // states and answers → analyze.Result
 	KindFile       Kind = "file"       // results → csv, json, npz
@@ -24,12 +27,15 @@ const (
 )
 
 // Kinds in the order in which they are computed and listed.
-var Kinds = []Kind{KindPairs, KindQuads, KindCheckpoint, KindCapture, KindMetric, KindFile, KindFigure, KindReport}
+var Kinds = []Kind{KindPairs, KindQuads, KindControl, KindSweep, KindCheckpoint, KindHead, KindCapture, KindMetric, KindFile, KindFigure, KindReport}
 
 var kindVersion = map[Kind]int{
 	KindPairs:      1,
 	KindQuads:      1,
+	KindControl:    1,
+	KindSweep:      1,
 	KindCheckpoint: 1,
+	KindHead:       1,
 	KindCapture:    1,
 	KindMetric:     1, // each metric has a version of its own beside it
 	KindFile:       1, // and each artefact
@@ -81,15 +87,15 @@ type Node struct {
 	actionID ledger.ActionID // zero until it is needed
 
 	// What the node is about, by kind.
-	image      string              // capture: digest of the picture; "" if there is none, for the reason in imageErr
-	imageErr   string              // capture
-	question   string              // capture
-	metric     *analyze.Metric     // metric
-	subset     analyze.Subset      // metric
-	artefact   *report.Artefact    // file, figure
-	series     *series             // metric
-	comparison *analyze.Comparison // metric over scales
-	model      *modelWalk          // metric over scales
+	query                            // capture
+	metric      *analyze.Metric      // metric of pairs
+	sweepMetric *analyze.SweepMetric // metric of a sweep
+	subset      analyze.Subset       // metric
+	condition   string               // control, and metric under one; name of the sweep of a metric of one
+	artefact    *report.Artefact     // file, figure
+	series      *series              // metric
+	comparison  *analyze.Comparison  // metric over scales
+	model       *modelWalk           // metric over scales
 }
 
 // outcome is what the ledger holds of an action.

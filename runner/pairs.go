@@ -13,7 +13,7 @@ import (
 
 // tableEndings are the files a data set on the hub is searched for.
 var (
-	tableEndings = []string{".tsv"}
+	tableEndings = []string{".tsv", ".parquet"}
 	boxEndings   = []string{".json", ".parquet"}
 )
 
@@ -35,7 +35,7 @@ func (s *session) walkPairs(ctx context.Context) error {
 	s.tableDigest = table
 	options := s.exp.Data.options()
 	key := ledger.NewKey(string(KindPairs), kindVersion[KindPairs]).Digest("table", table).JSON("options", options)
-	if err := s.keyPictures(ctx, key); err != nil {
+	if s.table, err = s.keyPictures(ctx, key, s.tablePath, table, "data", "path"); err != nil {
 		return err
 	}
 	n := s.add(KindPairs, "pairs", key)
@@ -63,12 +63,13 @@ func (s *session) walkPairs(ctx context.Context) error {
 	return nil
 }
 
-// keyPictures adds the digests of pictures that the table names by path. Which those are is remembered by the table's digest, so that
-// an unchanged table need not be read for it.
-func (s *session) keyPictures(ctx context.Context, key *ledger.Key) error {
+// keyPictures adds the digests of pictures that a table names by path. Which those are is remembered by the table's digest, so that
+// an unchanged table need not be read for it; a table that had to be read is returned. declared is the table's place in the experiment.
+func (s *session) keyPictures(ctx context.Context, key *ledger.Key, path string, digest ledger.Digest, declared ...string) (*dataset.Table, error) {
 	memo := s.led.Memo("table pictures")
-	list, known := memo.Get(s.tableDigest[:])
+	list, known := memo.Get(digest[:])
 	var paths []string
+	var table *dataset.Table
 	if known {
 		if err := json.Unmarshal(list, &paths); err != nil {
 			known = false
@@ -76,28 +77,28 @@ func (s *session) keyPictures(ctx context.Context, key *ledger.Key) error {
 	}
 	if !known {
 		var err error
-		if s.table, err = dataset.Open(s.tablePath); err != nil {
-			return Problems{s.exp.at(err.Error(), "data", "path")}
+		if table, err = dataset.Open(path); err != nil {
+			return nil, Problems{s.exp.at(err.Error(), declared...)}
 		}
-		paths = s.table.ImagePaths()
+		paths = table.ImagePaths()
 		if list, err = json.Marshal(paths); err != nil {
-			return err
+			return nil, err
 		}
-		memo.Put(s.tableDigest[:], list)
+		memo.Put(digest[:], list)
 	}
 	for _, p := range paths {
 		local := filepath.FromSlash(p)
 		if !filepath.IsLocal(local) {
 			continue // refused when the pair is built
 		}
-		d, err := s.led.FileDigest(ctx, filepath.Join(filepath.Dir(s.tablePath), local), nil)
+		d, err := s.led.FileDigest(ctx, filepath.Join(filepath.Dir(path), local), nil)
 		if err != nil {
 			key.Text("picture "+p, err.Error())
 			continue
 		}
 		key.Digest("picture "+p, d)
 	}
-	return nil
+	return table, nil
 }
 
 func (s *session) buildPairs(ctx context.Context, n *Node, options dataset.Options) error {

@@ -94,6 +94,12 @@ func (s *session) preflight(execute bool) error {
 		s.boxesPath, err = s.exp.file("boxes", s.exp.Data.Boxes, boxEndings...)
 		note(err, "data", "boxes")
 	}
+	for _, name := range s.exp.sweepNames() {
+		declared := s.exp.Data.Sweeps[name]
+		path, err := s.exp.file("table", declared.Path, tableEndings...)
+		note(err, "data", "sweeps", name, "path")
+		s.sweeps = append(s.sweeps, &sweep{name: name, kind: declared.Kind, path: path})
+	}
 	known := map[string]bool{}
 	for i := range s.exp.Models {
 		m := &s.exp.Models[i]

@@ -51,6 +51,8 @@ type session struct {
 	boxesPath   string           // "" without boxes
 	quads       *dataset.QuadSet // nil without boxes
 	quadsDigest ledger.Digest
+	controls    []*control
+	sweeps      []*sweep     // by name
 	models      []*modelWalk // in declaration order
 	missing     Problems     // weights that are not there: a plan can do without
 
@@ -101,6 +103,12 @@ func (s *session) walk(ctx context.Context) error {
 	if err := s.walkQuads(ctx); err != nil {
 		return err
 	}
+	if err := s.walkControls(ctx); err != nil {
+		return err
+	}
+	if err := s.walkSweeps(ctx); err != nil {
+		return err
+	}
 	for _, m := range s.models {
 		for _, sr := range m.series {
 			if err := s.walkSeries(ctx, m, sr); err != nil {
@@ -125,13 +133,19 @@ func (s *session) walkSeries(ctx context.Context, m *modelWalk, sr *series) erro
 	if err := s.learn(m, sr); err != nil {
 		return err
 	}
+	if err := s.walkHead(ctx, sr); err != nil {
+		return err
+	}
 	if err := s.walkCaptures(ctx, sr); err != nil {
 		return err
 	}
+	defer sr.release()
 	if err := s.walkMetrics(ctx, sr); err != nil {
 		return err
 	}
-	defer sr.release()
+	if err := s.walkSweepMetrics(ctx, sr); err != nil {
+		return err
+	}
 	return s.walkArtefacts(ctx, m, sr)
 }
 

@@ -127,7 +127,7 @@ func runTree(t *testing.T, model *listModel, form string, layout report.Layout, 
 		}
 		known := map[ledger.ActionID]bool{}
 		enter := func(row int, image, imageErr, question string) {
-			key := captureKey(s.captureBase(sr), image, imageErr, question)
+			key := captureKey(s.captureBase(sr), query{image: image, imageErr: imageErr, question: question})
 			if known[key.ID()] {
 				return
 			}

@@ -151,8 +151,8 @@ func (a *vectorsAnalysis) metrics(ctx context.Context) error {
 	}
 	var jobs []job
 	for _, m := range analyze.Metrics() {
-		if m.Answers && !a.vectors.Answered || m.Quads && a.vectors.Quads == nil || m.Layouts {
-			continue // nothing in these files says how objects lie
+		if m.Answers && !a.vectors.Answered || m.Quads && a.vectors.Quads == nil || m.Layouts || m.Readout {
+			continue // nothing in these files says how objects lie, or what the head is
 		}
 		a.names = append(a.names, m.Name)
 		for _, s := range a.subsets() {
@@ -178,7 +178,7 @@ func (a *vectorsAnalysis) metrics(ctx context.Context) error {
 				a.sum.Failures = append(a.sum.Failures, Failure{fmt.Sprintf("metric/%s/%s/%s", a.opts.Scale, j.subset, j.metric.Name), err.Error()})
 				return nil
 			}
-			a.results[resultID{j.metric.Name, j.subset}] = r
+			a.results[resultID{metric: j.metric.Name, subset: j.subset}] = r
 			a.sum.Metrics++
 			return nil
 		})
@@ -224,7 +224,7 @@ func (a *vectorsAnalysis) files(ctx context.Context) error {
 func (a *vectorsAnalysis) write(f report.Artefact) error {
 	material := make([]report.Material, len(f.Inputs))
 	for i, in := range f.Inputs {
-		material[i].Result = a.results[resultID{in.Metric, in.Subset}]
+		material[i].Result = a.results[resultID{metric: in.Metric, subset: in.Subset}]
 		if material[i].Result == nil && !in.Optional {
 			return nil
 		}

@@ -221,7 +221,7 @@ func (s *session) again(ctx context.Context, known []*Node, taken map[*Node]bool
 		}
 		var err error
 		switch n.Kind {
-		case KindPairs, KindQuads:
+		case KindPairs, KindQuads, KindControl, KindSweep:
 			err = s.dataAgain(ctx, n)
 		case KindCheckpoint:
 			err = s.checkpointAgain(ctx, n)
@@ -251,7 +251,7 @@ func (s *session) again(ctx context.Context, known []*Node, taken map[*Node]bool
 func copyOf(n *Node) *Node {
 	return &Node{
 		ID: n.ID, Kind: n.Kind, State: Due, Key: n.Key, original: n,
-		image: n.image, imageErr: n.imageErr, question: n.question, metric: n.metric, subset: n.subset, artefact: n.artefact, series: n.series,
+		query: n.query, metric: n.metric, sweepMetric: n.sweepMetric, subset: n.subset, condition: n.condition, artefact: n.artefact, series: n.series,
 	}
 }
 
@@ -271,10 +271,18 @@ func (s *session) dataAgain(ctx context.Context, n *Node) error {
 	}
 	again := copyOf(n)
 	var err error
-	if n.Kind == KindPairs {
+	switch n.Kind {
+	case KindPairs:
 		err = fresh.buildPairs(ctx, again, s.exp.Data.options())
-	} else {
+	case KindQuads:
 		err = fresh.buildQuads(ctx, again, s.quadOptions())
+	case KindControl:
+		err = fresh.buildControl(ctx, &control{condition: n.condition, node: again})
+	case KindSweep:
+		i := slices.IndexFunc(s.sweeps, func(w *sweep) bool { return w.node == n })
+		w := *s.sweeps[i]
+		w.node = again
+		err = fresh.buildSweep(ctx, &w)
 	}
 	if err != nil && ctx.Err() == nil {
 		again.outcome.err = err
@@ -303,13 +311,8 @@ func (s *session) checkpointAgain(ctx context.Context, n *Node) error {
 // seriesAgain asks queries again and computes metrics and files of one scale.
 func (s *session) seriesAgain(ctx context.Context, m *modelWalk, sr *series, captures []*Node, taken map[*Node]bool) error {
 	mine := map[*Node]bool{}
-	for _, n := range sr.captures {
+	for _, n := range sr.asked {
 		mine[n] = true
-	}
-	for _, q := range sr.quads {
-		for _, n := range q {
-			mine[n] = true
-		}
 	}
 	var todo []*Node
 	for _, n := range captures {
@@ -332,18 +335,34 @@ func (s *session) seriesAgain(ctx context.Context, m *modelWalk, sr *series, cap
 		}
 	}
 	todo = nil
+	var sweeps []*Node
 	for _, n := range s.nodes {
-		if n.Kind == KindMetric && n.series == sr && taken[n] {
+		switch {
+		case n.series != sr || !taken[n]:
+		case n.Kind == KindMetric && n.sweepMetric == nil:
 			todo = append(todo, copyOf(n))
+		case n.Kind == KindMetric:
+			sweeps = append(sweeps, copyOf(n))
+		case n.Kind == KindHead:
+			again := copyOf(n)
+			if err := s.readHead(ctx, sr, again); err != nil {
+				return err
+			}
+			if err := s.settleFailure(again); err != nil {
+				return err
+			}
+		}
+	}
+	if err := s.measureSweeps(ctx, sr, sweeps); err != nil {
+		return err
+	}
+	for _, n := range sweeps {
+		if err := s.settleFailure(n); err != nil {
+			return err
 		}
 	}
 	if len(todo) > 0 {
-		st, err := s.load(ctx, sr)
-		if err != nil {
-			return err
-		}
-		err = s.each(ctx, "metrics "+sr.name(), todo, func(_ context.Context, n *Node) ([]ledger.Blob, error) { return s.measure(n, st) })
-		if err != nil {
+		if err := s.measureAll(ctx, sr, todo); err != nil {
 			return err
 		}
 		for _, n := range todo {

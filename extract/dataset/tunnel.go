@@ -15,7 +15,12 @@ const (
 	phaseScenes = 12 // scenes a cell: 16 × 16 × 12 = 3,072 rows
 	sizeSteps   = 11 // s₁ = 0.10 … 0.30, s₁ + s₂ = 0.4
 	sizeScenes  = 100
+
+	smallestSize, sizeStep = 0.10, 0.02
 )
+
+// Size is s₁ at a step of a size sweep.
+func (s *Sweep) Size(step int) float64 { return smallestSize + sizeStep*float64(step) }
 
 // A SweepKind is which of SpatialTunnel's two sweeps a table is.
 type SweepKind string
@@ -189,7 +194,7 @@ func (s *Sweep) placeSizes(t *Table, column int) (func(int) ([2]int, error), err
 	s.Placement = "column " + t.Columns[column].Name
 	return func(row int) ([2]int, error) {
 		v := t.Value(row, column)
-		n := (v.num - 0.10) / 0.02
+		n := (v.num - smallestSize) / sizeStep
 		if v.Type == Text || v.Missing() || math.Abs(n-math.Round(n)) > 0.02 || math.Round(n) < 0 || math.Round(n) >= sizeSteps {
 			return [2]int{}, fmt.Errorf("size %q is none of 0.10, 0.12 … 0.30", shorten(v.String(), 60))
 		}
