@@ -51,7 +51,7 @@ func tunnelGrid(probes []Probe) *Result {
 		n = max(n, p.Row+1, p.Col+1)
 	}
 	n = max(n, 16) // steps of the published sweep; a table of fewer covers a part of it
-	g := Grid{Block: -1, Unit: "v", Range: &[2]float64{0, 1}}
+	g := Grid{Block: -1, Unit: "v (rows: the farther object's angle, columns: the nearer one's)", Range: &[2]float64{0, 1}}
 	type cell struct {
 		x      []float64
 		unit   []string

@@ -251,6 +251,9 @@ func scalesFigure(results []scaled, model string, subset analyze.Subset, limits 
 	f := &lineFigure{title: first.Title + " across scales", yLabel: first.Curve.Unit, limits: limits, within: first.Curve.Range,
 		subtitle: fmt.Sprintf("%s · %s", model, subsetName(subset)) + methodNote(first.Curve.Method)}
 	f.along(first.Curve)
+	if first.Condition != "" {
+		f.subtitle = fmt.Sprintf("%s · %s", model, conditionName(first.Condition)) + methodNote(first.Curve.Method)
+	}
 	var keys []string
 	for _, s := range results {
 		if s.r == nil || s.r.Curve == nil {
