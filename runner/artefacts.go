@@ -27,7 +27,8 @@ const answersVersion = 1
 // nil those over all scales.
 func (s *session) walkArtefacts(ctx context.Context, m *modelWalk, sr *series) error {
 	var nodes []*Node
-	for _, a := range m.tree {
+	for i := range m.tree {
+		a := m.tree[i]
 		if owner(a) != scaleName(sr) {
 			continue
 		}
@@ -40,7 +41,7 @@ func (s *session) walkArtefacts(ctx context.Context, m *modelWalk, sr *series) e
 		if waits != "" {
 			n.Why = []string{waits}
 		}
-		n.artefact = &a
+		n.artefact = &m.tree[i]
 		nodes = append(nodes, n)
 	}
 	todo, err := s.settle(nodes)
@@ -50,8 +51,13 @@ func (s *session) walkArtefacts(ctx context.Context, m *modelWalk, sr *series) e
 	if !s.execute {
 		return nil
 	}
+	present := make(map[*Node]bool, len(nodes))
 	for _, n := range nodes {
-		if n.State == Hit && !s.onDisk(n) && s.external(n) {
+		switch {
+		case n.State != Hit:
+		case s.onDisk(n):
+			present[n] = true
+		case s.external(n):
 			n.State, n.done, n.Why = Due, false, []string{"the file is gone from " + s.opts.Out}
 			todo = append(todo, n)
 		}
@@ -66,7 +72,7 @@ func (s *session) walkArtefacts(ctx context.Context, m *modelWalk, sr *series) e
 	}
 	spread(nodes)
 	for _, n := range nodes {
-		if n.good() {
+		if n.good() && !present[n] {
 			if err := s.materialise(n); err != nil {
 				s.finish(n, outcome{err: err})
 			}

@@ -41,17 +41,23 @@ type Repo struct {
 }
 
 // part is a component of a repository's name: no leading dot, so it is never a path.
-const part = `[A-Za-z0-9][A-Za-z0-9._-]{0,95}`
+const part = `[A-Za-z0-9][A-Za-z0-9._-]*`
 
-var reference = regexp.MustCompile(`^(` + part + `/` + part + `)(?:@([A-Za-z0-9][A-Za-z0-9._/-]{0,127}))?$`)
+// Lengths are checked apart: counted repetitions make an expression that takes a millisecond to compile, at every start.
+const (
+	maxPart     = 96
+	maxRevision = 128
+)
+
+var reference = regexp.MustCompile(`^(` + part + `)/(` + part + `)(?:@([A-Za-z0-9][A-Za-z0-9._/-]*))?$`)
 
 // ParseRepo reads owner/name[@revision]; ok is false where ref has another form.
 func ParseRepo(kind Kind, ref string) (r Repo, ok bool) {
 	m := reference.FindStringSubmatch(ref)
-	if m == nil || strings.Contains(m[2], "..") {
+	if m == nil || len(m[1]) > maxPart || len(m[2]) > maxPart || len(m[3]) > maxRevision || strings.Contains(m[3], "..") {
 		return Repo{}, false
 	}
-	return Repo{Kind: kind, ID: m[1], Revision: m[2]}, true
+	return Repo{Kind: kind, ID: m[1] + "/" + m[2], Revision: m[3]}, true
 }
 
 func (r Repo) String() string {
