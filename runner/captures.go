@@ -114,6 +114,7 @@ func captureKey(base *ledger.Key, q query) *ledger.Key {
 
 // capture asks queries picture by picture: those on one picture share its vision tower and the prompt up to their questions.
 func (s *session) capture(ctx context.Context, sr *series, todo []*Node) error {
+	s.getToWork()
 	if err := s.checkRuntime(); err != nil {
 		return err
 	}

@@ -307,6 +307,7 @@ type asked struct {
 
 // loadItems reads the outcomes of items' queries, two each.
 func (s *session) loadItems(ctx context.Context, sr *series, items []asked, captures []*Node) (*states, error) {
+	s.getToWork()
 	blocks, width := sr.info.Blocks, sr.info.Width
 	st := &states{answers: make([]pairAnswers, len(items))}
 	flat := make([][2][]float32, len(items))

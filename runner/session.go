@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -65,6 +66,7 @@ type session struct {
 	runtimePath string // of the library; "" if there is none, which only a plan allows
 	runtimeName string // "onnxruntime 1.30.0 cpu"
 	threads     int    // of one query of the scale being captured
+	garbage     *int   // the usual limit of garbage; nil unless it is raised
 }
 
 // open checks what can be checked before any work, then opens the ledger.
@@ -87,13 +89,37 @@ func open(ctx context.Context, exp *Experiment, opts Options, execute bool) (*se
 		return nil, err
 	}
 	s.led = led
+	s.lookOnly()
 	if err := s.learnRuntime(); err != nil {
-		return nil, errors.Join(err, led.Close())
+		return nil, errors.Join(err, s.close())
 	}
 	return s, nil
 }
 
-func (s *session) close() error { return s.led.Close() }
+func (s *session) close() error {
+	s.getToWork()
+	return s.led.Close()
+}
+
+// lookGarbage is how much garbage, in percent of what is in use, may pile up while nodes are only looked up. That takes
+// a moment and little memory; collecting as Go does by default would be a fifth of it.
+const lookGarbage = 800
+
+// lookOnly says that for now nodes are only looked up.
+func (s *session) lookOnly() {
+	if s.garbage == nil {
+		usual := debug.SetGCPercent(lookGarbage)
+		s.garbage = &usual
+	}
+}
+
+// getToWork ends what lookOnly began: something has to be computed, or the session is over.
+func (s *session) getToWork() {
+	if s.garbage != nil {
+		debug.SetGCPercent(*s.garbage)
+		s.garbage = nil
+	}
+}
 
 // walk visits every node.
 func (s *session) walk(ctx context.Context) error {
@@ -264,6 +290,7 @@ func (s *session) each(ctx context.Context, stage string, nodes []*Node, work fu
 	if len(nodes) == 0 {
 		return nil
 	}
+	s.getToWork()
 	progress := s.opts.Progress.Stage(stage, len(nodes))
 	defer progress.End()
 	var mu sync.Mutex
