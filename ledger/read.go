@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"iter"
 	"math/bits"
+	"runtime"
 	"slices"
 	"time"
 
 	"go.etcd.io/bbolt"
+	"golang.org/x/sync/errgroup"
 )
 
 // A Result is what the index says of an action: the outcome that stands.
@@ -39,24 +41,40 @@ func (w *row) result(id ActionID) Result {
 
 // Lookup returns what an action came to, and whether it is known. An action whose outputs were collected is not.
 func (l *Ledger) Lookup(id ActionID) (Result, bool, error) {
-	found, err := l.LookupAll([]ActionID{id})
-	if err != nil {
-		return Result{}, false, err
-	}
-	return found[0], found[0].Known(), nil
+	var found [1]Result
+	err := l.lookup([]ActionID{id}, []int32{0}, found[:])
+	return found[0], found[0].Known(), err
 }
 
 // Known says whether a look-up found the action: entry 0 of a ledger is no outcome.
 func (r *Result) Known() bool { return r.Seq != 0 }
 
-// LookupAll looks many actions up in one read transaction. Results are in the order of ids, zero where unknown.
+// lookupShare is how many look-ups are worth a goroutine of their own.
+const lookupShare = 500
+
+// LookupAll looks many actions up. Results are in the order of ids, zero where unknown. What another goroutine records
+// meanwhile may be seen or not.
 func (l *Ledger) LookupAll(ids []ActionID) ([]Result, error) {
 	found := make([]Result, len(ids))
-	err := l.view("look up", func(tx *bbolt.Tx) error {
+	order := indexOrder(ids)
+	share := max(lookupShare, (len(order)+runtime.GOMAXPROCS(0)-1)/runtime.GOMAXPROCS(0))
+	var g errgroup.Group
+	for part := range slices.Chunk(order, share) {
+		g.Go(func() error { return l.lookup(ids, part, found) })
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	return found, nil
+}
+
+// lookup fills in results of the ids at the positions that part lists in the order of the index.
+func (l *Ledger) lookup(ids []ActionID, part []int32, found []Result) error {
+	return l.view("look up", func(tx *bbolt.Tx) error {
 		c := tx.Bucket(bActions).Cursor()
 		slab := &rowSlab{}
 		var key, raw []byte
-		for _, at := range indexOrder(ids) {
+		for _, at := range part {
 			id := &ids[at]
 			key, raw = seekNear(c, key, raw, id[:])
 			if key == nil {
@@ -75,10 +93,6 @@ func (l *Ledger) LookupAll(ids []ActionID) ([]Result, error) {
 		}
 		return nil
 	})
-	if err != nil {
-		return nil, err
-	}
-	return found, nil
 }
 
 // indexOrder is the order in which the index holds ids, so that neighbours share pages. Being hashes they spread

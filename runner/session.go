@@ -193,14 +193,13 @@ func (s *session) add(kind Kind, id string, key *ledger.Key, why ...string) *Nod
 // settle finds out which of the nodes the ledger holds. Nodes that have to run are returned, each action once: nodes
 // that describe the same work share its outcome through twins.
 func (s *session) settle(nodes []*Node) (todo []*Node, err error) {
-	ids := make([]ledger.ActionID, 0, len(nodes))
 	known := make([]*Node, 0, len(nodes))
 	for _, n := range nodes {
 		if n.Key != nil && !n.done {
-			ids = append(ids, n.action())
 			known = append(known, n)
 		}
 	}
+	ids := hashKeys(known)
 	found, err := s.led.LookupAll(ids)
 	if err != nil {
 		return nil, err
@@ -226,6 +225,25 @@ func (s *session) settle(nodes []*Node) (todo []*Node, err error) {
 		todo = append(todo, n)
 	}
 	return todo, nil
+}
+
+// hashShare is how many keys are worth a goroutine of their own.
+const hashShare = 500
+
+// hashKeys are the actions of nodes, in their order.
+func hashKeys(nodes []*Node) []ledger.ActionID {
+	ids := make([]ledger.ActionID, len(nodes))
+	share := max(hashShare, (len(nodes)+runtime.GOMAXPROCS(0)-1)/runtime.GOMAXPROCS(0))
+	var wait sync.WaitGroup
+	for from := 0; from < len(nodes); from += share {
+		wait.Go(func() {
+			for i := from; i < min(from+share, len(nodes)); i++ {
+				ids[i] = nodes[i].action()
+			}
+		})
+	}
+	wait.Wait()
+	return ids
 }
 
 // explained bounds how many nodes of one batch a plan compares with earlier keys; the rest of a thousand like nodes has
