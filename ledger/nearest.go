@@ -69,17 +69,7 @@ func (l *Ledger) Nearest(k *Key) (near *Key, at *Entry, ok bool, err error) {
 	if err != nil {
 		return nil, nil, false, err
 	}
-	want := parseFingerprints(fingerprints(k))
-	best, score := -1, -1
-	for _, r := range idx.candidates(want) {
-		s := shared(want, idx.rows[r])
-		if s == len(want) && len(want) == len(idx.rows[r]) {
-			continue
-		}
-		if s > score || s == score && int(r) > best {
-			best, score = int(r), s
-		}
-	}
+	best := idx.nearest(parseFingerprints(fingerprints(k)))
 	if best < 0 {
 		return nil, nil, false, nil
 	}
@@ -93,7 +83,10 @@ func (l *Ledger) Nearest(k *Key) (near *Key, at *Entry, ok bool, err error) {
 	return e.Outcome.Key, e, true, nil
 }
 
-func (x *kindIndex) candidates(want []fingerprint) []int32 {
+// nearest is the row that shares most with what is wanted, the last of equals, or -1. Rows are taken from the rarest
+// fields first. One that has none of the fields seen so far shares at most the fields to come, so the search ends as soon
+// as a better one is known, which is at once where a key differs in a field or two from earlier ones.
+func (x *kindIndex) nearest(want []fingerprint) int {
 	lists := make([][]int32, 0, len(want))
 	for _, f := range want {
 		if rows := x.by[f]; len(rows) > 0 {
@@ -101,20 +94,27 @@ func (x *kindIndex) candidates(want []fingerprint) []int32 {
 		}
 	}
 	slices.SortFunc(lists, func(a, b []int32) int { return len(a) - len(b) })
-	var out []int32
-	seen := map[int32]bool{}
-	for _, rows := range lists {
-		for i := len(rows) - 1; i >= 0 && len(out) < maxCandidates; i-- {
-			if !seen[rows[i]] {
-				seen[rows[i]] = true
-				out = append(out, rows[i])
+	best, score, looked := -1, -1, 0
+	for n, rows := range lists {
+		for i := len(rows) - 1; i >= 0 && looked < maxCandidates; i-- {
+			r := int(rows[i])
+			looked++
+			s := shared(want, x.rows[r])
+			if s == len(want) && len(want) == len(x.rows[r]) {
+				continue // the same key
+			}
+			if s > score || s == score && r > best {
+				best, score = r, s
 			}
 		}
+		if score > len(lists)-n-1 {
+			break
+		}
 	}
-	if len(out) == 0 && len(x.rows) > 0 {
-		out = append(out, int32(len(x.rows)-1))
+	if last := len(x.rows) - 1; best < 0 && len(lists) == 0 {
+		return last
 	}
-	return out
+	return best
 }
 
 // shared counts what two lists, each without repetition, have in common.
