@@ -31,8 +31,11 @@ var (
 	// ErrDiskFull says that nothing of a transaction was recorded, for want of space.
 	ErrDiskFull = errors.New("no space left for the ledger")
 
-	// ErrChanged says that a file changed while it was being read.
-	ErrChanged = errors.New("file changed while it was read")
+	// ErrChanged says that a file changed while it was being read or used.
+	ErrChanged = errors.New("the file changed while it was in use")
+
+	// ErrTouched says that a file was written to while it was being used, and holds the same bytes again.
+	ErrTouched = errors.New("the file was written to while it was in use")
 )
 
 // A CorruptError says where stored bytes are not what was written.

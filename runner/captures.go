@@ -33,7 +33,7 @@ func (s *session) walkCaptures(ctx context.Context, sr *series) error {
 		if !known {
 			n.Why = []string{"waits for " + sr.checkpoint.ID}
 		}
-		n.query = q
+		n.query, n.inputs = q, sr.inputs
 		sr.asked = append(sr.asked, n)
 		return n
 	}
@@ -112,12 +112,33 @@ func captureKey(base *ledger.Key, q query) *ledger.Key {
 	return key.Text("image", q.image)
 }
 
-// capture asks queries picture by picture: those on one picture share its vision tower and the prompt up to their questions.
+// capture asks queries. Where the checkpoint changes meanwhile, what was asked before keeps its outcome and the rest has none.
 func (s *session) capture(ctx context.Context, sr *series, todo []*Node) error {
 	s.getToWork()
 	if err := s.checkRuntime(); err != nil {
 		return err
 	}
+	err := s.steadily(func() error {
+		return s.captureAll(ctx, sr, undone(todo))
+	})
+	if errors.Is(err, ledger.ErrChanged) {
+		return s.captureFails(sr, undone(todo), err)
+	}
+	return err
+}
+
+func undone(nodes []*Node) []*Node {
+	var list []*Node
+	for _, n := range nodes {
+		if !n.done {
+			list = append(list, n)
+		}
+	}
+	return list
+}
+
+// captureAll asks queries picture by picture: those on one picture share its vision tower and the prompt up to their questions.
+func (s *session) captureAll(ctx context.Context, sr *series, todo []*Node) error {
 	groups := byPicture(todo)
 	program, err := extract.Compile(sr.src)
 	if err != nil {

@@ -3,6 +3,7 @@ package runner
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -21,6 +22,7 @@ type series struct {
 
 	missing     error // which weights are not there; nothing runs then
 	checkpoint  *Node
+	inputs      *ledger.Watch // its files
 	fingerprint ledger.Digest
 	weights     ledger.Digest
 	info        extract.Info
@@ -100,13 +102,14 @@ func (s *session) walkCheckpoint(ctx context.Context, sr *series) error {
 		return nil
 	}
 	n := s.add(KindCheckpoint, id, key, why...)
+	n.inputs = sr.inputs
 	sr.checkpoint = n
 	todo, err := s.settle([]*Node{n})
 	if err != nil {
 		return err
 	}
 	if len(todo) > 0 && s.execute {
-		if err := s.readCheckpoint(ctx, sr); err != nil {
+		if err := s.steadily(func() error { return s.readCheckpoint(ctx, sr) }); err != nil {
 			return err
 		}
 	}
@@ -146,6 +149,7 @@ func (s *session) checkpointKey(ctx context.Context, sr *series) (*ledger.Key, [
 		weights   bool
 	}
 	roles := []role{{"checkpoint", sr.src.Checkpoint, true}}
+	sr.inputs = s.led.NewWatch()
 	if sr.src.Processor != "" {
 		roles = append(roles, role{"processor", sr.src.Processor, false})
 	}
@@ -175,7 +179,7 @@ func (s *session) checkpointKey(ctx context.Context, sr *series) (*ledger.Key, [
 			return nil, []string{fmt.Sprintf("%.1f GB of %s have not been digested yet; a run does it once", float64(unread)/1e9, r.dir)}, nil
 		}
 		for _, f := range files {
-			d, err := s.led.FileDigest(ctx, filepath.Join(r.dir, filepath.FromSlash(f)), nil)
+			d, err := sr.inputs.Digest(ctx, filepath.Join(r.dir, filepath.FromSlash(f)))
 			if err != nil {
 				return nil, nil, fmt.Errorf("%s: %w", r.name, err)
 			}
@@ -205,11 +209,13 @@ func (s *session) readCheckpoint(ctx context.Context, sr *series) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if err != nil {
-		s.finish(sr.checkpoint, outcome{err: err})
-		return nil
+	if err == nil {
+		if err = s.record(sr.checkpoint, blobs, false, start); !errors.Is(err, ledger.ErrChanged) {
+			return err
+		}
 	}
-	return s.record(sr.checkpoint, blobs, false, start)
+	s.finish(sr.checkpoint, outcome{err: err})
+	return nil
 }
 
 // weightMeter shows how far the reading of weights is, where there is enough of them to wait for.

@@ -3,6 +3,7 @@ package runner
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -25,12 +26,12 @@ func (s *session) walkHead(ctx context.Context, sr *series) error {
 	}
 	sr.head = s.add(KindHead, id, ledger.NewKey(string(KindHead), kindVersion[KindHead]).
 		Digest("model", sr.fingerprint).Digest("weights", sr.weights).Texts("words", analyze.Categories...))
-	sr.head.series = sr
+	sr.head.series, sr.head.inputs = sr, sr.inputs
 	todo, err := s.settle([]*Node{sr.head})
 	if err != nil || len(todo) == 0 || !s.execute {
 		return err
 	}
-	return s.readHead(ctx, sr, sr.head)
+	return s.steadily(func() error { return s.readHead(ctx, sr, sr.head) })
 }
 
 // readHead computes a head's two outputs: "directions", float32 [3, 4, width] as .npy, of every axis and spelling the gains of the last norm
@@ -42,11 +43,14 @@ func (s *session) readHead(ctx context.Context, sr *series, n *Node) error {
 		return err
 	}
 	directions, tokens, err := headDirections(sr.src)
-	if err != nil {
-		s.finish(n, outcome{err: err})
-		return nil
+	if err == nil {
+		err = s.record(n, []ledger.Blob{{Name: "directions", Bytes: directions}, {Name: "tokens", Bytes: tokens}}, false, start)
+		if !errors.Is(err, ledger.ErrChanged) {
+			return err
+		}
 	}
-	return s.record(n, []ledger.Blob{{Name: "directions", Bytes: directions}, {Name: "tokens", Bytes: tokens}}, false, start)
+	s.finish(n, outcome{err: err})
+	return nil
 }
 
 func headDirections(src extract.Source) (directions, tokens []byte, err error) {

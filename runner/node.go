@@ -82,7 +82,8 @@ type Node struct {
 	ran     bool
 	twin    *Node // does the same work; set on all but the first of equals
 
-	original *Node // of a copy that is executed again
+	original *Node         // of a copy that is executed again
+	inputs   *ledger.Watch // the files it is made from, to be unchanged when its outcome is recorded; nil: the ledger alone
 
 	actionID ledger.ActionID // zero until it is needed
 

@@ -3,6 +3,7 @@ package runner
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"time"
@@ -28,24 +29,32 @@ func (d Data) options() dataset.Options {
 // walkPairs turns the table into swap pairs. A plan builds them as well, without recording them: which
 // queries there are is the first thing a plan has to say.
 func (s *session) walkPairs(ctx context.Context) error {
-	table, err := s.led.FileDigest(ctx, s.tablePath, nil)
+	inputs := s.led.NewWatch()
+	table, err := inputs.Digest(ctx, s.tablePath)
 	if err != nil {
 		return fmt.Errorf("table %s: %w", s.tablePath, err)
 	}
 	s.tableDigest = table
 	options := s.exp.Data.options()
 	key := ledger.NewKey(string(KindPairs), kindVersion[KindPairs]).Digest("table", table).JSON("options", options)
-	if s.table, err = s.keyPictures(ctx, key, s.tablePath, table, "data", "path"); err != nil {
+	if s.table, err = s.keyPictures(ctx, key, inputs, s.tablePath, table, "data", "path"); err != nil {
 		return err
 	}
 	n := s.add(KindPairs, "pairs", key)
+	n.inputs = inputs
 	s.pairs = n
 	todo, err := s.settle([]*Node{n})
 	if err != nil {
 		return err
 	}
 	if len(todo) > 0 {
-		return s.buildPairs(ctx, n, options)
+		return s.steadily(func() error {
+			err := s.buildPairs(ctx, n, options)
+			if errors.Is(err, ledger.ErrTouched) {
+				s.table = nil // to be read anew
+			}
+			return err
+		})
 	}
 	d, ok := n.outcome.output("set")
 	if !ok {
@@ -63,9 +72,10 @@ func (s *session) walkPairs(ctx context.Context) error {
 	return nil
 }
 
-// keyPictures adds the digests of pictures that a table names by path. Which those are is remembered by the table's digest, so that
-// an unchanged table need not be read for it; a table that had to be read is returned. declared is the table's place in the experiment.
-func (s *session) keyPictures(ctx context.Context, key *ledger.Key, path string, digest ledger.Digest, declared ...string) (*dataset.Table, error) {
+// keyPictures adds the digests of pictures that a table names by path, and watches them. Which those are is remembered by the table's
+// digest, so that an unchanged table need not be read for it; a table that had to be read is returned. declared is the table's place in the
+// experiment.
+func (s *session) keyPictures(ctx context.Context, key *ledger.Key, inputs *ledger.Watch, path string, digest ledger.Digest, declared ...string) (*dataset.Table, error) {
 	memo := s.led.Memo("table pictures")
 	list, known := memo.Get(digest[:])
 	var paths []string
@@ -91,7 +101,7 @@ func (s *session) keyPictures(ctx context.Context, key *ledger.Key, path string,
 		if !filepath.IsLocal(local) {
 			continue // refused when the pair is built
 		}
-		d, err := s.led.FileDigest(ctx, filepath.Join(filepath.Dir(path), local), nil)
+		d, err := inputs.Digest(ctx, filepath.Join(filepath.Dir(path), local))
 		if err != nil {
 			key.Text("picture "+p, err.Error())
 			continue

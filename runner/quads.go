@@ -17,19 +17,21 @@ func (s *session) walkQuads(ctx context.Context) error {
 	if s.boxesPath == "" {
 		return nil
 	}
-	boxes, err := s.led.FileDigest(ctx, s.boxesPath, nil)
+	inputs := s.led.NewWatch()
+	boxes, err := inputs.Digest(ctx, s.boxesPath)
 	if err != nil {
 		return fmt.Errorf("boxes %s: %w", s.boxesPath, err)
 	}
 	options := s.quadOptions()
 	n := s.add(KindQuads, "quads", ledger.NewKey(string(KindQuads), kindVersion[KindQuads]).
 		Digest("boxes", boxes).Digest("pairs", s.setDigest).JSON("options", options))
+	n.inputs = inputs
 	todo, err := s.settle([]*Node{n})
 	if err != nil {
 		return err
 	}
 	if len(todo) > 0 {
-		return s.buildQuads(ctx, n, options)
+		return s.steadily(func() error { return s.buildQuads(ctx, n, options) })
 	}
 	d, ok := n.outcome.output("quads")
 	if !ok {

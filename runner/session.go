@@ -340,9 +340,25 @@ func (s *session) each(ctx context.Context, stage string, nodes []*Node, work fu
 	return g.Wait()
 }
 
-// record stores one outcome and finishes the node.
+// steadily repeats work whose inputs were written to meanwhile, though they hold the same bytes again.
+func (s *session) steadily(work func() error) error {
+	const tries = 20
+	var err error
+	for range tries {
+		if err = work(); !errors.Is(err, ledger.ErrTouched) {
+			return err
+		}
+		s.opts.Progress.Note("%v; what was read meanwhile is read again", err)
+	}
+	return fmt.Errorf("%w, %d times over: let nothing write there while swaprun runs", err, tries)
+}
+
+// record stores one outcome and finishes the node, if the files behind it are what its key says.
 func (s *session) record(n *Node, blobs []ledger.Blob, failed bool, start time.Time) error {
 	took := time.Since(start)
+	if err := n.inputs.Check(context.Background()); err != nil {
+		return fmt.Errorf("%s: %w", n.ID, err)
+	}
 	if s.verification != nil {
 		return s.verification.compare(n, blobs, failed, s.meta(n.Kind, start, took))
 	}

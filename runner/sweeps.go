@@ -32,21 +32,22 @@ func (e *Experiment) sweepNames() []string { return slices.Sorted(maps.Keys(e.Da
 func (s *session) walkSweeps(ctx context.Context) error {
 	for _, w := range s.sweeps {
 		var err error
-		if w.table, err = s.led.FileDigest(ctx, w.path, nil); err != nil {
+		inputs := s.led.NewWatch()
+		if w.table, err = inputs.Digest(ctx, w.path); err != nil {
 			return fmt.Errorf("table %s: %w", w.path, err)
 		}
 		key := ledger.NewKey(string(KindSweep), kindVersion[KindSweep]).Digest("table", w.table).Text("sweep", w.kind)
-		if _, err := s.keyPictures(ctx, key, w.path, w.table, "data", "sweeps", w.name, "path"); err != nil {
+		if _, err := s.keyPictures(ctx, key, inputs, w.path, w.table, "data", "sweeps", w.name, "path"); err != nil {
 			return err
 		}
 		w.node = s.add(KindSweep, "sweep/"+w.name, key)
-		w.node.condition = w.name
+		w.node.condition, w.node.inputs = w.name, inputs
 		todo, err := s.settle([]*Node{w.node})
 		if err != nil {
 			return err
 		}
 		if len(todo) > 0 {
-			if err := s.buildSweep(ctx, w); err != nil {
+			if err := s.steadily(func() error { return s.buildSweep(ctx, w) }); err != nil {
 				return err
 			}
 			continue

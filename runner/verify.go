@@ -250,7 +250,7 @@ func (s *session) again(ctx context.Context, known []*Node, taken map[*Node]bool
 // copyOf is a node to be executed again.
 func copyOf(n *Node) *Node {
 	return &Node{
-		ID: n.ID, Kind: n.Kind, State: Due, Key: n.Key, original: n,
+		ID: n.ID, Kind: n.Kind, State: Due, Key: n.Key, original: n, inputs: n.inputs,
 		query: n.query, metric: n.metric, sweepMetric: n.sweepMetric, subset: n.subset, condition: n.condition, artefact: n.artefact, series: n.series,
 	}
 }
