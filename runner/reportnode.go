@@ -23,7 +23,7 @@ func (s *session) walkReport(ctx context.Context) error {
 	id := "report/" + s.exp.Name
 	key := ledger.NewKey(string(KindReport), kindVersion[KindReport]).
 		Text("page", report.PageKey()).Int("bundle_version", bundleVersion).Int("answers_version", answersVersion).
-		Bytes("experiment", s.exp.Source).
+		Bytes("experiment", s.exp.Source).Text("file", filepath.Base(s.exp.File)).
 		Digest("table", s.tableDigest).Digest("pairs", s.setDigest).Digest("quads", s.quadsDigest).
 		Int("thumbnail", int64(s.exp.Report.Thumbnail)).
 		Texts("scales", s.opts.Scales...)
