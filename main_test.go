@@ -3,14 +3,11 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -136,52 +133,6 @@ func pokeCommand(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	copy(b[at:], patch)
 	ts.Check(os.WriteFile(path, b, 0o666))
-}
-
-// crashCommand starts a command again and again and kills it after a random time: crash TIMES MILLISECONDS COMMAND ….
-// A command that is done before its time is not started again.
-func crashCommand(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 3 {
-		ts.Fatalf("usage: crash TIMES MILLISECONDS COMMAND …")
-	}
-	times, err := strconv.Atoi(args[0])
-	ts.Check(err)
-	if n := os.Getenv("SWAPRUN_KILLS"); n != "" { // make kill asks for more
-		times, err = strconv.Atoi(n)
-		ts.Check(err)
-	}
-	most, err := strconv.Atoi(args[1])
-	ts.Check(err)
-	var path string
-	for _, dir := range filepath.SplitList(ts.Getenv("PATH")) {
-		if p := filepath.Join(dir, args[2]); path == "" {
-			if _, err := os.Stat(p); err == nil {
-				path = p
-			}
-		}
-	}
-	kills := 0
-	for range times {
-		cmd := exec.Command(path, args[3:]...)
-		cmd.Dir = ts.MkAbs(".")
-		for _, name := range []string{"PATH", "HOME", "SWAPRUN_ONNXRUNTIME"} {
-			cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
-		}
-		ts.Check(cmd.Start())
-		done := make(chan error, 1)
-		go func() { done <- cmd.Wait() }()
-		select {
-		case err := <-done:
-			ts.Check(err)
-			ts.Logf("done after %d kills", kills)
-			return
-		case <-time.After(time.Duration(1+rand.IntN(most)) * time.Millisecond):
-			ts.Check(cmd.Process.Kill())
-			<-done
-			kills++
-		}
-	}
-	ts.Logf("%d kills", kills)
 }
 
 // npzCommand compares members of an .npz: npz FILE NAME=DTYPE[SHAPE] …, as in hidden_states=float32[4 64].

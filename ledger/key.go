@@ -232,6 +232,14 @@ func (v Value) Digest() (d Digest, ok bool) {
 	return d, true
 }
 
+// Bytes returns raw bytes, or nil.
+func (v Value) Bytes() []byte {
+	if v.typ != BytesType {
+		return nil
+	}
+	return []byte(v.payload)
+}
+
 // List returns the members of a list or a set.
 func (v Value) List() []Value {
 	if v.typ != ListType && v.typ != SetType {

@@ -369,3 +369,58 @@ func (l *Ledger) Key(id ActionID) (*Key, error) {
 	}
 	return claims[0].Outcome.Key, nil
 }
+
+// OfKind yields the outcomes that made actions of a kind known, the latest first.
+func (l *Ledger) OfKind(kind string) iter.Seq2[*Entry, error] {
+	return func(yield func(*Entry, error) bool) {
+		idx, err := l.kindIndex(kind)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		for _, seq := range slices.Backward(idx.seqs) {
+			e, err := l.Entry(seq)
+			if err == nil && e.Outcome == nil {
+				err = corrupt("index of kind "+kind, "entry %d is no outcome", seq)
+			}
+			if !yield(e, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// Runs returns the runs of a name, or all with "", the latest last.
+func (l *Ledger) Runs(name string) ([]*Entry, error) {
+	var list []*Entry
+	err := l.view("runs", func(tx *bbolt.Tx) error {
+		c := tx.Bucket(bEntries).Cursor()
+		for k, raw := c.First(); k != nil; k, raw = c.Next() {
+			if len(raw) < 2 || EntryType(raw[1]) != RunEntry {
+				continue // most entries are outcomes, which take time to decode
+			}
+			e, err := decodeEntry(decodeSeq(k), bytes.Clone(raw))
+			if err != nil {
+				return corrupt(fmt.Sprintf("entry %d", decodeSeq(k)), "%v", err)
+			}
+			if name == "" || e.Run.Name == name {
+				list = append(list, e)
+			}
+		}
+		return nil
+	})
+	return list, err
+}
+
+// RunActions returns a function that says whether an outcome is one that a run reused or computed.
+func (l *Ledger) RunActions(run *Entry) (func(*Entry) bool, error) {
+	hits, err := l.Get(run.Run.Hits)
+	if err != nil {
+		return nil, fmt.Errorf("entry %d: %w", run.Seq, err)
+	}
+	reused := make(map[ActionID]bool, len(hits)/len(ActionID{}))
+	for ; len(hits) >= len(ActionID{}); hits = hits[len(ActionID{}):] {
+		reused[ActionID(hits)] = true
+	}
+	return func(e *Entry) bool { return reused[e.Outcome.Action] || e.Outcome.Run == run.Run.Run }, nil
+}

@@ -85,6 +85,8 @@ type Entry struct {
 	Digest string          `json:"digest"`
 	Action string          `json:"action"`
 	Result *analyze.Result `json:"result"`
+
+	Executions int `json:"executions,omitempty"` // how often it was computed, by a run or to verify another
 }
 
 // A Pair is one image with its two questions, and what every checkpoint answered.
@@ -166,6 +168,7 @@ type Provenance struct {
 	LedgerHead  string     `json:"ledger_head,omitempty"`
 	Command     string     `json:"command,omitempty"` // that makes this report
 	Interrupted bool       `json:"interrupted,omitempty"`
+	Reproduced  string     `json:"reproduced,omitempty"` // how often, and how exactly, if at all
 }
 
 // A NodeStat counts the nodes of one kind.

@@ -136,7 +136,7 @@ func TestHostileStringsStayInert(t *testing.T) {
 		b := syntheticBundle(12, 3)
 		b.Experiment = Experiment{Name: h, Title: h, Description: h + "\n\n" + h, Source: h, File: h, Digest: h}
 		b.Data = Data{Path: h, Digest: h, Reader: h, Counts: []Count{{h, 1}}, Outcomes: []Count{{h, 1}}, Lost: []Lost{{1, h, h, h}}, Audit: []Count{{h, 2}}, Notes: []string{h}}
-		b.Provenance = Provenance{Tool: h, Runtime: h, Machine: h, Device: h, Started: h, Finished: h, Nodes: []NodeStat{{Kind: h}}, LedgerHead: h, Command: h}
+		b.Provenance = Provenance{Tool: h, Runtime: h, Machine: h, Device: h, Started: h, Finished: h, Nodes: []NodeStat{{Kind: h}}, LedgerHead: h, Command: h, Reproduced: h}
 		b.Failures = []Failure{{Node: h, Model: h, Scale: h, Reason: h}}
 		model := b.Models[0].Name
 		b.Models[0].Name, b.Models[0].Title, b.Models[0].Family = h, h, h

@@ -105,6 +105,9 @@ type outcome struct {
 	err     error // what kept the node from having an outcome at all; nothing is recorded
 	outputs []ledger.Output
 	seq     uint64 // of its record
+
+	claims   int  // how many outcomes the ledger has of the action
+	conflict bool // and whether they differ
 }
 
 // output is the digest of a named output.
@@ -157,6 +160,7 @@ type PlanSummary struct {
 	Experiment string         `json:"experiment"`
 	Nodes      []PlanNode     `json:"nodes"`
 	Total      map[string]int `json:"total"`
+	Estimate   Estimate       `json:"estimate"`
 	Missing    []string       `json:"missing"` // weights without which it cannot run, as FILE:LINE:COLUMN: PATH: what is missing
 }
 

@@ -27,6 +27,9 @@ func (s *session) walkReport(ctx context.Context) error {
 		Digest("table", s.tableDigest).Digest("pairs", s.setDigest).Digest("quads", s.quadsDigest).
 		Int("thumbnail", int64(s.exp.Report.Thumbnail)).
 		Texts("scales", s.opts.Scales...)
+	if text := s.reproductions(); text != "" {
+		key.Text("reproduced", text) // the page says so
+	}
 	waits := ""
 	for _, m := range s.models {
 		for _, sr := range m.series {
@@ -189,7 +192,7 @@ func (s *session) bundleResults(b *report.Bundle, wanted func(*Node) bool, place
 			continue
 		}
 		d, _ := n.outcome.output("result")
-		place.Digest, place.Action, place.Result = d.String(), n.action().String(), r
+		place.Digest, place.Action, place.Result, place.Executions = d.String(), n.action().String(), r, n.outcome.claims
 		b.Results = append(b.Results, place)
 	}
 	return nil
@@ -327,8 +330,10 @@ func (s *session) bundleProvenance(b *report.Bundle) error {
 			p.Nodes = append(p.Nodes, *st)
 		}
 	}
+	var err error
+	p.Reproduced, err = s.reproduced()
 	b.Provenance = p
-	return nil
+	return err
 }
 
 func join(set map[string]bool) string { return strings.Join(slices.Sorted(maps.Keys(set)), "; ") }

@@ -208,7 +208,7 @@ func (s *session) settle(nodes []*Node) (todo []*Node, err error) {
 	for i, n := range known {
 		if r := &found[i]; r.Known() {
 			n.State, n.done = Hit, true
-			n.outcome = outcome{failed: r.Failed, outputs: r.Outputs, seq: r.Seq}
+			n.outcome = outcome{failed: r.Failed, outputs: r.Outputs, seq: r.Seq, claims: r.Claims, conflict: r.Conflict}
 			continue
 		}
 		n.State = Due
@@ -366,7 +366,7 @@ func (s *session) record(n *Node, blobs []ledger.Blob, failed bool, start time.T
 	if err != nil {
 		return fmt.Errorf("record %s: %w", n.ID, err)
 	}
-	s.finish(n, outcome{failed: failed, outputs: results[0].Outputs, seq: results[0].Seq})
+	s.finish(n, outcome{failed: failed, outputs: results[0].Outputs, seq: results[0].Seq, claims: results[0].Claims, conflict: results[0].Conflict})
 	return nil
 }
 

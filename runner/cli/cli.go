@@ -130,7 +130,7 @@ computed again.`,
 	f.bind(root)
 	root.AddCommand(
 		runCommand(s), planCommand(s), explainCommand(s), vetCommand(s), schemaCommand(s), initCommand(s),
-		captureCommand(s), analyzeCommand(s), verifyCommand(s), shareCommand(s), importCommand(s), ledgerCommand(s), fetchCommand(s), doctorCommand(s),
+		captureCommand(s), analyzeCommand(s), verifyCommand(s), diffCommand(s), shareCommand(s), importCommand(s), ledgerCommand(s), fetchCommand(s), doctorCommand(s),
 	)
 	return root
 }

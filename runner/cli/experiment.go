@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -150,6 +151,7 @@ func printPlan(w io.Writer, plan *runner.PlanSummary) {
 		fmt.Fprintln(w)
 	}
 	fmt.Fprintf(w, "%s: %d hit, %d run, %d unknown\n", plan.Experiment, plan.Total["hit"], plan.Total["run"], plan.Total["unknown"])
+	printEstimate(w, plan.Estimate)
 	if len(plan.Missing) > 0 {
 		fmt.Fprintf(w, "missing to run:\n")
 		for _, m := range plan.Missing {
@@ -158,11 +160,23 @@ func printPlan(w io.Writer, plan *runner.PlanSummary) {
 	}
 }
 
+func printEstimate(w io.Writer, e runner.Estimate) {
+	if e.Seconds > 0 {
+		fmt.Fprintf(w, "roughly %s to compute, by how long the like took", (time.Duration(e.Seconds*1000) * time.Millisecond).Round(10*time.Millisecond))
+		if e.Unmeasured > 0 {
+			fmt.Fprintf(w, ", and %d nodes of kinds that the ledger knows nothing of", e.Unmeasured)
+		}
+		fmt.Fprintln(w)
+	} else if e.Unmeasured > 0 {
+		fmt.Fprintln(w, "how long that takes cannot be told: the ledger has nothing like it")
+	}
+}
+
 func explainCommand(s Streams) *cobra.Command {
 	var f flags
 	cmd := &cobra.Command{
 		Use:   "explain EXPERIMENT.cue NODE",
-		Short: "Show a node's key, and how it differs from the nearest earlier one",
+		Short: "Say why a node is reused or has to run: what changed, from what to what",
 		Args:  exactly(2, "an experiment file and a node (see swaprun plan)"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			exp, err := runner.Load(args[0])
@@ -190,10 +204,20 @@ func printExplanation(w io.Writer, x *runner.Explanation) {
 		fmt.Fprintf(w, "  — %s", strings.Join(x.Why, "; "))
 	}
 	fmt.Fprintln(w)
+	if x.Changed != "" {
+		fmt.Fprintf(w, "changed  %s\n", x.Changed)
+	}
+	for _, c := range x.Causes {
+		place := strings.Join(slices.DeleteFunc([]string{c.Path, c.File}, func(s string) bool { return s == "" }), ", ")
+		fmt.Fprintf(w, "  %s%s\n    was %s\n    is  %s\n", c.Role, parenthesis(place), shorten(or(c.Old, "absent"), 200), shorten(or(c.New, "absent"), 200))
+	}
 	if x.Action == "" {
 		return
 	}
 	fmt.Fprintf(w, "action   %s\n", x.Action)
+	if x.Conflict {
+		fmt.Fprintln(w, "outcomes differ; swaprun ledger show lists them")
+	}
 	for _, r := range x.Records {
 		fmt.Fprintf(w, "computed %s\n", r)
 	}
@@ -213,6 +237,13 @@ func printExplanation(w io.Writer, x *runner.Explanation) {
 	for _, c := range x.Changes {
 		fmt.Fprintf(w, "  %s\n    was %s\n    is  %s\n", c.Role, shorten(or(c.Old, "absent"), 200), shorten(or(c.New, "absent"), 200))
 	}
+}
+
+func parenthesis(s string) string {
+	if s == "" {
+		return ""
+	}
+	return "  (" + s + ")"
 }
 
 func or(s, otherwise string) string {

@@ -126,7 +126,7 @@ func entryText(e *ledger.Entry) string {
 		return fmt.Sprintf("%s  %s  %s", text, o.Duration.Round(time.Microsecond), subject(o.Key))
 	case e.Run != nil:
 		r := e.Run
-		return fmt.Sprintf("%s: %d reused, %d ran, %d failed in %s, swaprun %s", r.Name, r.Reused, r.Ran, r.Failed, r.Duration.Round(time.Millisecond), r.Tool)
+		return fmt.Sprintf("%s: %d reused, %d ran, %d failed in %s, swaprun %s, id %s", r.Name, r.Reused, r.Ran, r.Failed, r.Duration.Round(time.Millisecond), r.Tool, shorten(r.Run, 9))
 	case e.Conflict != nil:
 		return fmt.Sprintf("%s: entries %d and %d differ", e.Conflict.Action.Short(), e.Conflict.Stands, e.Conflict.Other)
 	case e.Signer != nil:

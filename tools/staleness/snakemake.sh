@@ -19,7 +19,6 @@ project() { # DIR: a workflow that has run, older than any clock's grain
 		    input: a="x.txt", b="y.txt"
 		    params: list=LIST, map=MAP, samples=40000
 		    output: "out.txt"
-		    cache: True
 		    shell: "echo subtract >> ran.log; echo $(( ($(cat {input.a}) - $(cat {input.b})) * $SCALE )) > {output}"
 		rule final:
 		    input: "out.txt"
@@ -30,7 +29,6 @@ project() { # DIR: a workflow that has run, older than any clock's grain
 		    output: "big.sum"
 		    shell: "echo big >> ran.log; sha256sum < {input} > {output}"
 	S
-	sed -i '/cache: True/d' Snakefile
 	echo 10 > x.txt
 	echo 3 > target.txt
 	echo 5 > spare.txt
@@ -72,8 +70,8 @@ row "new bytes, older modification time" 'echo 77 > x.txt; touch -d 2001-01-01 x
 row "new bytes, same size, modification time put back" 'touch -r x.txt ref; echo 77 > x.txt; touch -r ref x.txt'
 row "two named inputs swapped" "sed -i 's/a=\"x.txt\", b=\"y.txt\"/a=\"y.txt\", b=\"x.txt\"/' Snakefile"
 row "two named inputs swapped, results shared" \
-	"sed -i '/output: \"out.txt\"/a \    cache: True' Snakefile; export SNAKEMAKE_OUTPUT_CACHE=\$PWD/shared; mkdir shared; SCALE=1 snakemake -c1 -q all --cache -F all >/dev/null 2>&1; rm -rf .snakemake out.txt final.txt ran.log; touch ran.log; sed -i 's/a=\"x.txt\", b=\"y.txt\"/a=\"y.txt\", b=\"x.txt\"/' Snakefile" \
-	'SCALE=1 snakemake -c1 -q all --cache all'
+	"sed -i '/output: \"out.txt\"/a \    cache: True' Snakefile; export SNAKEMAKE_OUTPUT_CACHE=\$PWD/shared; mkdir shared; SCALE=1 snakemake -c1 -F --cache subtract >/dev/null 2>&1; rm -rf .snakemake out.txt final.txt ran.log; touch ran.log; sed -i 's/a=\"x.txt\", b=\"y.txt\"/a=\"y.txt\", b=\"x.txt\"/' Snakefile" \
+	'SCALE=1 snakemake -c1 --cache subtract'
 row "a byte of a stored output edited" 'touch -r out.txt ref; echo 8 > out.txt; touch -r ref out.txt; rm final.txt'
 row "one blank more in the definition" "sed -i 's/cat {input} >/cat  {input} >/' Snakefile"
 row "rename the project's folder" 'mv $PWD "$PWD moved"; cd "$PWD moved"'
@@ -89,5 +87,5 @@ row "environment variable that is part of the key" 'export SCALE=2'
 row "environment variable that is none" 'export LANG=tr_TR.UTF-8 TZ=Asia/Tokyo OMP_NUM_THREADS=1'
 row "symbolic link led elsewhere" 'rm y.txt; ln -s spare.txt y.txt; touch -h -d 2001-01-01 y.txt; touch -d 2001-01-01 spare.txt'
 row "hard link edited" 'touch -r x.txt ref; ln x.txt elsewhere; echo 77 > elsewhere; touch -r ref elsewhere'
-row "input edited during the run" "sed -i 's/echo final >>/sleep 1; echo final >>/; s/cat {input} > {output}\"/cat {input} > {output}; sleep 2\"/' Snakefile; rm out.txt; touch -r x.txt ref" \
-	'(SCALE=1 snakemake -c1 -q all all & sleep 1.6; echo 77 > x.txt; touch -r ref x.txt; wait) && SCALE=1 snakemake -c1 -q all all'
+row "input edited during the run" "sed -i 's/echo subtract >> ran.log; echo \(.*\) > {output}/echo subtract >> ran.log; D=\1; [ -e edited.txt ] || {{ echo 77 > x.txt; sleep 1; touch edited.txt; }}; echo \$D > {output}/' Snakefile; rm out.txt" \
+	'SCALE=1 snakemake -c1 -q all all && SCALE=1 snakemake -c1 -q all all'
