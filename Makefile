@@ -2,7 +2,7 @@
 GO ?= go
 BIN := bin/swaprun
 
-.PHONY: build demo test check bench fuzz kill runtime clean
+.PHONY: build demo test check bench fuzz kill drill runtime clean
 
 build: runtime
 	$(GO) build -o $(BIN) .
@@ -49,6 +49,10 @@ KILLS ?= 1000
 kill: runtime
 	SWAPRUN_KILLS=$(KILLS) $(GO) test -count 1 -timeout 4h -run 'TestScripts/kill' .
 	SWAPRUN_KILLS=$(KILLS) $(GO) test -count 1 -timeout 4h -run Kill ./ledger
+
+# Flip every byte of a small ledger in turn; every flip must be found and named, and using the ledger must not crash.
+drill:
+	SWAPRUN_DRILL=full $(GO) test -count 1 -timeout 1h -v -run 'TamperDrill|DamagedLedgers' ./ledger
 
 clean:
 	rm -rf bin

@@ -47,6 +47,69 @@ func (d *desc) outputs() (list []string) {
 	return
 }
 
+// checkEvidence proves by a piece of evidence that a record is in another ledger's log.
+func checkEvidence(b []byte, origin string, seq uint64, record []byte) error {
+	rest, ok := bytes.CutPrefix(b, []byte("swaprun evidence 1\n"))
+	if !ok {
+		return fmt.Errorf("begins with %.20q", b)
+	}
+	d := &desc{rest}
+	pub, err := note.NewVerifier(string(d.str()))
+	if err != nil {
+		return err
+	}
+	cp, err := note.Open(d.str(), note.VerifierList(pub))
+	if err != nil {
+		return err
+	}
+	var name, root string
+	var size int64
+	if _, err := fmt.Sscanf(cp.Text, "%s\n%d\n%s\n", &name, &size, &root); err != nil || name != origin {
+		return fmt.Errorf("checkpoint %q: %v", cp.Text, err)
+	}
+	top, err := tlog.ParseHash(root)
+	if err != nil {
+		return err
+	}
+	for n := d.uvarint(); n > 0; n-- {
+		at := d.uvarint()
+		proof := make(tlog.RecordProof, d.uvarint())
+		for i := range proof {
+			proof[i] = d.hash()
+		}
+		if at == seq {
+			return tlog.CheckRecord(proof, size, top, int64(seq), tlog.RecordHash(record))
+		}
+	}
+	return fmt.Errorf("no proof of record %d", seq)
+}
+
+// importFrom takes an outcome from another ledger, the bytes of one of its outputs left out.
+func importFrom(t *testing.T, l *ledger.Ledger) {
+	t.Helper()
+	other, err := ledger.Open(filepath.Join(t.TempDir(), "other.db"), ledger.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	key := ledger.NewKey("metric", 1)
+	if _, err := other.Record(ledger.Record{Key: key, Outputs: []ledger.Blob{{Name: "a", Bytes: []byte("imported")}, {Name: "b", Bytes: []byte("left out")}}}); err != nil {
+		t.Fatal(err)
+	}
+	var slice bytes.Buffer
+	leave := func(_ *ledger.Outcome, o ledger.Output) bool { return o.Name == "b" }
+	if _, err := other.Export(context.Background(), &slice, ledger.Selection{Actions: []ledger.ActionID{key.ID()}, Skip: leave}); err != nil {
+		t.Fatal(err)
+	}
+	s, err := ledger.ReadSlice(context.Background(), bytes.NewReader(slice.Bytes()), int64(slice.Len()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Import(context.Background(), s, "r2"); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestReaderFromTheDescription(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ledger.db")
 	l, err := ledger.Open(path, ledger.Options{})
@@ -71,6 +134,7 @@ func TestReaderFromTheDescription(t *testing.T) {
 	if _, err := l.Record(ledger.Record{Key: key, Outputs: []ledger.Blob{{Name: "states", Bytes: states}, {Name: "none"}}, Meta: meta}); err != nil {
 		t.Fatal(err)
 	}
+	importFrom(t, l)
 	l.Memo("space").Put([]byte("k"), []byte("v"))
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
@@ -161,6 +225,31 @@ func TestReaderFromTheDescription(t *testing.T) {
 				list := blob(d.hash())
 				story = append(story, fmt.Sprintf("gc %d = %d blobs", d.uvarint(), len(list)/32))
 				d.uvarint()
+			case 6:
+				from, seq, evidence, run := string(d.str()), d.uvarint(), d.hash(), d.str()
+				var absent []uint64
+				for c := d.uvarint(); c > 0; c-- {
+					absent = append(absent, d.uvarint())
+				}
+				record := d.str()
+				if err := checkEvidence(blob(evidence), from, seq, record); err != nil {
+					t.Errorf("evidence of entry %d: %v", n, err)
+				}
+				inner := &desc{record}
+				if f, typ := inner.byte(), inner.byte(); f != 1 || typ != 2 {
+					t.Errorf("entry %d: an import of type %d", n, typ)
+				}
+				inner.u64()
+				flags := inner.byte()
+				inner.execution()
+				id := sha256.Sum256(inner.str())
+				outs := inner.outputs()
+				gone := sha256.Sum256([]byte("left out"))
+				if at := get("tombs", gone[:]); !bytes.Equal(at, u64(n)) || get("blobs", gone[:]) != nil {
+					t.Errorf("the output left out has the tomb %x", at)
+				}
+				row := &desc{get("actions", id[:])}
+				story = append(story, fmt.Sprintf("import %s of record %d, flags %d, %d outputs, absent %v, row flags %d", run, seq, flags, len(outs), absent, row.byte()))
 			}
 			if len(d.b) != 0 {
 				t.Errorf("entry %d: %d bytes left", n, len(d.b))
@@ -195,6 +284,7 @@ func TestReaderFromTheDescription(t *testing.T) {
 		"gc 3 = 3 blobs",
 		"row flags 2 stands 6",
 		"outcome flags 0 " + outcome + "2 outputs",
+		"import r2 of record 1, flags 0, 2 outputs, absent [1], row flags 4",
 	}
 	if got := strings.Join(story, "\n"); got != strings.Join(want, "\n") {
 		t.Errorf("the ledger tells:\n%s\nwant:\n%s", got, strings.Join(want, "\n"))

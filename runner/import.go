@@ -438,6 +438,14 @@ func checkPage(page []byte) error {
 			return fmt.Errorf("the page has a tag %s>", tag)
 		}
 	}
+	// The policy runs no other script; that there is one says that somebody put it there, say in a question.
+	own := 0
+	for _, tag := range []string{`<script>`, `<script type="application/json" id="data">`} {
+		own += min(1, bytes.Count(rest, []byte(tag)))
+	}
+	if bytes.Count(rest, []byte("<script")) > own {
+		return errors.New("the page has a script that is not swaprun's")
+	}
 	return nil
 }
 

@@ -252,10 +252,11 @@ func TestImportForeignPage(t *testing.T) {
 		t.Fatalf("our own page: %v", err)
 	}
 	for name, evil := range map[string][]byte{
-		"own policy":      []byte("<!doctype html><script>alert(1)</script>"),
-		"policy loosened": bytes.Replace(html, []byte("default-src &#39;none&#39;"), []byte("default-src *"), 1),
-		"redirect":        bytes.Replace(html, []byte("</body>"), []byte(`<META HTTP-EQUIV="refresh" content="0;url=http://example.com"></body>`), 1),
-		"frame":           bytes.Replace(html, []byte("</body>"), []byte(`<iframe src="http://example.com"></iframe></body>`), 1),
+		"own policy":           []byte("<!doctype html><script>alert(1)</script>"),
+		"policy loosened":      bytes.Replace(html, []byte("default-src &#39;none&#39;"), []byte("default-src *"), 1),
+		"redirect":             bytes.Replace(html, []byte("</body>"), []byte(`<META HTTP-EQUIV="refresh" content="0;url=http://example.com"></body>`), 1),
+		"script in a question": bytes.Replace(html, []byte("Answer with only one word"), []byte("<script>alert(1)</script>"), 1),
+		"frame":                bytes.Replace(html, []byte("</body>"), []byte(`<iframe src="http://example.com"></iframe></body>`), 1),
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
