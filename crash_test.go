@@ -18,12 +18,12 @@ import (
 	"swaprun/runner"
 )
 
-// crashCommand kills a run after a random time, starts it again, and so on: crash TIMES MILLISECONDS TRUTH COMMAND …. Whenever a run
+// crashCommand kills a run after a random time, starts it again, and so on: crash TIMES TRUTH COMMAND …. Whenever a run
 // comes to its end, its results must be those in the folder TRUTH, its ledger sound, and no query in it recorded twice: what was recorded
 // before a kill is not computed again. Then ledger and results are thrown away, until there were so many kills.
 func crashCommand(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 4 {
-		ts.Fatalf("usage: crash TIMES MILLISECONDS TRUTH COMMAND …")
+	if neg || len(args) < 3 {
+		ts.Fatalf("usage: crash TIMES TRUTH COMMAND …")
 	}
 	times, err := strconv.Atoi(args[0])
 	ts.Check(err)
@@ -31,15 +31,12 @@ func crashCommand(ts *testscript.TestScript, neg bool, args []string) {
 		times, err = strconv.Atoi(n)
 		ts.Check(err)
 	}
-	most, err := strconv.Atoi(args[1])
-	ts.Check(err)
-	path := findCommand(ts, args[3])
+	path := findCommand(ts, args[2])
 	kills, ends, recorded := 0, 0, 0
+	var most time.Duration // how long the first run took
 	for last := false; !last; {
-		if last = kills >= times; last && ends > 0 {
-			break
-		}
-		cmd := exec.Command(path, args[4:]...)
+		last = kills >= times
+		cmd := exec.Command(path, args[3:]...)
 		cmd.Dir = ts.MkAbs(".")
 		for _, name := range []string{"PATH", "HOME", "SWAPRUN_ONNXRUNTIME"} {
 			cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
@@ -49,17 +46,21 @@ func crashCommand(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(cmd.Start())
 		done := make(chan error, 1)
 		go func() { done <- cmd.Wait() }()
-		limit := time.Duration(1+rand.IntN(most)) * time.Millisecond
-		if last {
-			limit = time.Hour // a run that nobody kills, after all the kills
+		limit := time.Duration(rand.Int64N(int64(most) + 1))
+		if ends == 0 || last {
+			limit = time.Hour // nobody kills the first run, nor the last, after all the kills
 		}
+		begun := time.Now()
 		select {
 		case err := <-done:
 			if err != nil {
 				ts.Fatalf("after %d kills: %v: %s", kills, err, &said)
 			}
+			if ends == 0 {
+				most = time.Since(begun)
+			}
 			ends++
-			compareTrees(ts, "results", args[2])
+			compareTrees(ts, "results", args[1])
 			recorded += queriesRecorded(ts)
 			ts.Check(os.RemoveAll(ts.MkAbs("results")))
 			ts.Check(os.RemoveAll(ts.MkAbs(".swaprun")))

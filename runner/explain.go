@@ -348,8 +348,7 @@ func (e *explainer) predecessor(n *Node) (was *ledger.Key, last bool, err error)
 		if !ok1 || !ok2 {
 			break
 		}
-		old := &series{fingerprint: model, weights: weights}
-		k := e.captureKey(old, n.image, n.imageErr, n.question)
+		k := captureKey(e.captureBase(&series{fingerprint: model, weights: weights}), n.image, n.imageErr, n.question)
 		_, ok, err := e.led.Lookup(k.ID())
 		if ok || err != nil {
 			return k, ok, err

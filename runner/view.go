@@ -77,6 +77,9 @@ func experimentView(ctx context.Context, exp *Experiment, l *ledger.Ledger, opts
 	if err := s.preflight(false); err != nil {
 		return nil, err
 	}
+	if err := s.learnRuntime(); err != nil {
+		return nil, err
+	}
 	if err := s.walk(ctx); err != nil {
 		return nil, err
 	}
