@@ -14,8 +14,8 @@ type Estimate struct {
 	Unmeasured int              `json:"unmeasured"` // nodes of kinds that no earlier outcome says anything about, and left out
 }
 
-// judged is how many earlier outcomes of a kind are asked how long they took.
-const judged = 32
+// recent is how many earlier outcomes of a kind are asked how long they took.
+const recent = 32
 
 // estimate goes by the latest outcomes of each kind; queries by those of the same model, if there are any. Nodes that run beside one
 // another share the time.
@@ -85,7 +85,7 @@ func (s *session) took(kind Kind, model ledger.Digest) (time.Duration, bool, err
 		if d, ok := v.Digest(); ok && d == model {
 			same = append(same, e.Outcome.Duration)
 		}
-		if any = append(any, e.Outcome.Duration); len(any) == judged {
+		if any = append(any, e.Outcome.Duration); len(any) == recent {
 			break
 		}
 	}

@@ -200,9 +200,13 @@ func (e *explainer) upstream(n *Node) []*Node {
 	var list []*Node
 	about := func(sr *series) bool { return true }
 	switch n.Kind {
-	case KindPairs, KindCheckpoint:
+	case KindPairs, KindSweep, KindCheckpoint:
 		return []*Node{n}
-	case KindQuads, KindCapture:
+	case KindQuads, KindControl:
+		about = func(*series) bool { return false }
+	case KindHead:
+		about = func(sr *series) bool { return sr == n.series }
+	case KindCapture:
 		own := e.seriesOf(n)
 		about = func(sr *series) bool { return sr == own }
 	case KindMetric:
@@ -218,12 +222,16 @@ func (e *explainer) upstream(n *Node) []*Node {
 	}
 	above := func(u *Node) bool {
 		switch u.Kind {
-		case KindPairs, KindQuads:
-			return true
+		case KindPairs:
+			return n.Kind != KindHead
+		case KindQuads, KindControl, KindSweep:
+			return n.Kind != KindQuads && n.Kind != KindControl && n.Kind != KindHead
+		case KindHead:
+			return n.Kind != KindCapture && about(u.series)
 		case KindCheckpoint:
 			return slices.ContainsFunc(e.allSeries(), func(sr *series) bool { return sr.checkpoint == u && about(sr) })
 		case KindCapture:
-			return n.Kind != KindQuads && n.Kind != KindCapture && about(e.seriesOf(u))
+			return n.Kind != KindCapture && n.Kind != KindHead && about(e.seriesOf(u))
 		case KindMetric:
 			return n.Kind == KindReport || (n.Kind == KindFile || n.Kind == KindFigure) && u.series != nil && about(u.series)
 		}
@@ -348,7 +356,7 @@ func (e *explainer) predecessor(n *Node) (was *ledger.Key, last bool, err error)
 		if !ok1 || !ok2 {
 			break
 		}
-		k := captureKey(e.captureBase(&series{fingerprint: model, weights: weights}), n.image, n.imageErr, n.question)
+		k := captureKey(e.captureBase(&series{fingerprint: model, weights: weights}), n.query)
 		_, ok, err := e.led.Lookup(k.ID())
 		if ok || err != nil {
 			return k, ok, err
