@@ -46,9 +46,19 @@ func products[T float32 | float64](k []float64, ld, d int, fill filler[T], lo, h
 		// Only tiles that touch i ≤ j: the rest is their mirror image.
 		runProducts(k[lo*ld+lo:], ld, x, m, x, m, w, func(i int) int { return i })
 	}
-	for j := lo; j < hi; j++ {
-		for i := lo; i < j; i++ {
-			k[i*ld+j] = k[j*ld+i]
+	mirror(k, ld, lo, hi)
+}
+
+// mirror copies what lies below the diagonal above it, in squares that stay in cache both ways.
+func mirror(k []float64, ld, lo, hi int) {
+	const side = 16
+	for top := lo; top < hi; top += side {
+		for left := lo; left <= top; left += side {
+			for j := top; j < min(top+side, hi); j++ {
+				for i := left; i < min(left+side, j); i++ {
+					k[i*ld+j] = k[j*ld+i]
+				}
+			}
 		}
 	}
 }

@@ -135,7 +135,7 @@ func (q *Quads) align(b int, all bool) (*alignment, error) {
 	single := n*n*q.Width >= singleWork
 	perms := releasedShuffles(n)
 	if !all && single {
-		a.selected(q.Width, fv, fd, nv, nd, perms)
+		a.selected(q.Width, func(r int) []float32 { return q.vertical(a.quads[r], b) }, fd, nv, nd, perms)
 		a.meanCosine(q, b, nv, nd)
 		return a, nil
 	}
@@ -169,7 +169,7 @@ func (q *Quads) align(b int, all bool) (*alignment, error) {
 // selected computes the cosines of own pairs and of the pairs that shuffles make: with a hundred shuffles of a thousand quads
 // that is a twelfth of all. Rows are taken in short runs, so that all distance deltas stay in a second-level cache while the
 // partners of one vertical delta are looked up among them.
-func (a *alignment) selected(d int, fv, fd filler[float32], nv, nd []float64, perms [][]int) {
+func (a *alignment) selected(d int, vertical func(r int) []float32, fd filler[float32], nv, nd []float64, perms [][]int) {
 	const run = 96
 	n := len(a.quads)
 	partners := (len(perms) + 1 + 3) &^ 3 // own, shuffles, and own again to fill up
@@ -194,10 +194,16 @@ func (a *alignment) selected(d int, fv, fd filler[float32], nv, nd []float64, pe
 		}
 		row := func(j int32) []float32 { return y[int(j)*run : (int(j)+1)*run] }
 		for i := range n {
-			fv(x[:w], i, at)
-			clear(x[w:])
+			own := vertical(i)[at:]
+			if w == run {
+				own = own[:run]
+			} else {
+				copy(x, own)
+				clear(x[w:])
+				own = x
+			}
 			for p := i * partners; p < (i+1)*partners; p += 4 {
-				four32(x, [4][]float32{row(list[p]), row(list[p+1]), row(list[p+2]), row(list[p+3])}, (*[4]float64)(sums[p:]))
+				four32(own, [4][]float32{row(list[p]), row(list[p+1]), row(list[p+2]), row(list[p+3])}, (*[4]float64)(sums[p:]))
 			}
 		}
 	}

@@ -130,7 +130,7 @@ func TestSelectedCosines(t *testing.T) {
 	for i := range n {
 		nv, nd = append(nv, norm32(q.Vertical[i])), append(nd, norm32(q.Distance[i]))
 	}
-	few.selected(d, func(dst []float32, i, at int) { copy(dst, q.Vertical[i][at:]) }, func(dst []float32, i, at int) { copy(dst, q.Distance[i][at:]) }, nv, nd, releasedShuffles(n))
+	few.selected(d, func(i int) []float32 { return q.Vertical[i] }, func(dst []float32, i, at int) { copy(dst, q.Distance[i][at:]) }, nv, nd, releasedShuffles(n))
 	for i := range n {
 		if math.Abs(few.own[i]-full.own[i]) > 1e-6 {
 			t.Errorf("own cosine %d: %v, expected %v", i, few.own[i], full.own[i])

@@ -1,25 +1,35 @@
 #!/bin/sh
 # Metrics of one block of real size (1,200 pairs, 1,206 quads, width 4,096) against the same work in numpy and scikit-learn:
-# CPU seconds on one thread, in one run, as ratios. Run from the repository's root.
-# PYTHON names an interpreter with numpy and scikit-learn; without one, only our side is timed.
+# CPU seconds on one thread, in one run, as ratios; then what 10,000 draws of everything take on two processors, and the memory.
+# Run from the repository's root. PYTHON names an interpreter with numpy and scikit-learn; without one, only our side is timed.
 set -eu
 python=${PYTHON:-python3}
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
+# These choose slow kernels for old builds of OpenBLAS; the reference is to have its best.
+unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE
 
-go test ./analyze -run '^$' -bench 'Point|Alignment$|PCA' -benchtime 3x >"$out/ours"
-ours() { awk -v name="Benchmark$1" 'index($1, name "-") == 1 || $1 == name { for (i = 2; i <= NF; i++) if ($i == "cpu-s/block") print $(i - 1) }' "$out/ours"; }
+field() { awk -v name="Benchmark$1" -v unit="$2" 'index($1, name "-") == 1 || $1 == name { for (i = 2; i <= NF; i++) if ($i == unit) print $(i - 1) }' "$out/ours"; }
+ours() { field "$1" cpu-s/block; }
 
-if ! "$python" -c 'import numpy, sklearn' 2>/dev/null; then
-	echo "metrics: $python has no numpy and scikit-learn; ours alone, CPU s/block:" >&2
-	echo "point $(ours Point)  alignment $(ours Alignment)  pca $(ours PCA)"
-	exit 0
+go test ./analyze ./ledger/npy -run '^$' -bench 'Point|Alignment$|PCA|WriteBlock' -benchtime 3x >"$out/ours"
+if "$python" -c 'import numpy, sklearn' 2>/dev/null; then
+	"$python" tools/bench/metrics_reference.py >"$out/reference"
+	reference() { "$python" -c 'import json, sys; print(json.load(open(sys.argv[1]))[sys.argv[2]])' "$out/reference" "$1"; }
+else
+	echo "metrics: $python has no numpy and scikit-learn; ours alone" >&2
+	reference() { echo 0; }
 fi
-"$python" tools/bench/metrics_reference.py >"$out/reference"
-reference() { "$python" -c 'import json, sys; print(json.load(open(sys.argv[1]))[sys.argv[2]])' "$out/reference" "$1"; }
-
 printf '%-52s %12s %12s %8s\n' 'CPU seconds a block, one thread' 'ours' 'reference' 'ratio'
 row() { awk -v t="$1" -v a="$2" -v b="$3" 'BEGIN { printf "%-52s %12.4f %12.4f %7.1fx\n", t, a, b, b / a }'; }
 row 'coherence, within, 6x6, VD-EI; both subsets' "$(ours Point)" "$(reference point)"
-row 'alignment, 100 shuffles                          ' "$(ours Alignment)" "$(reference alignment)"
-row 'principal components, three fits' "$(ours PCA)" "$(reference pca)"
+row 'alignment, 100 shuffles' "$(ours Alignment)" "$(reference alignment)"
+row 'principal components, three exact fits' "$(ours PCA)" "$(reference pca)"
+row 'vectors of a block as compressed npz' "$(ours WriteBlock)" "$(reference npz)"
+
+# One block a processor at a time; 32 blocks on two processors take sixteen times as long as one.
+go test ./analyze -run '^$' -bench Everything -benchtime 1x >"$out/ours"
+awk -v s="$(field Everything cpu-s/block)" -v d="$(field Everything cpu-s-of-draws/block)" -v m="$(field Everything MB-beyond-vectors)" 'BEGIN {
+	printf "\n10,000 draws of all that is drawn, 32 blocks, two processors %6.0f s (every metric, with what is not drawn: %.0f s)\n", 16 * d, 16 * s
+	printf "memory beyond the vectors %41.0f MB\n", m
+}'

@@ -10,6 +10,7 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS
 
 import argparse
 import json
+import tempfile
 import time
 from collections import defaultdict
 
@@ -106,6 +107,14 @@ def components(records):
     PCA(3, svd_solver="full").fit_transform(deltas)
 
 
+def store(records, path):
+    """One block's arrays as the released script saves them."""
+    delta, original, swapped = (np.array([r[k] for r in records]) for k in ("delta", "original", "swapped"))
+    categories = np.array([r["category"] for r in records])
+    np.savez_compressed(path, delta_L0=delta, groups_L0=np.array([r["axis"] for r in records]), categories_L0=categories,
+                        indices_L0=np.arange(len(records)), orig_L0=original, swap_L0=swapped, labels_L0=categories)
+
+
 def cpu(work, *args, repeat):
     work(*args)
     start = time.process_time()
@@ -136,6 +145,9 @@ def main():
         start = time.process_time()
         components(records)
         out["pca"] = time.process_time() - start
+    if "npz" not in args.skip:
+        with tempfile.TemporaryDirectory() as folder:
+            out["npz"] = cpu(store, records, os.path.join(folder, "vectors.npz"), repeat=1)
     print(json.dumps(out))
 
 
