@@ -18,17 +18,18 @@ const (
 
 // A Metric is one registered analysis of one checkpoint.
 type Metric struct {
-	Name     string // as in experiment files
-	Version  int    // raised when its numbers change; part of a result's key
-	Title    string
-	About    string // one sentence: what the number is, with its source
-	Shape    Shape
-	Answers  bool     // needs Vectors.Answered
-	Quads    bool     // needs Vectors.Quads
-	Layouts  bool     // needs Pair.Layout on some pairs
-	Readout  bool     // needs Vectors.Readout
-	Controls bool     // is computed under control conditions too, on all pairs
-	Subsets  []Subset // it says something of its own about these; nil = all three
+	Name       string // as in experiment files
+	Version    int    // raised when its numbers change; part of a result's key
+	Title      string
+	About      string // one sentence: what the number is, with its source
+	Shape      Shape
+	Answers    bool     // needs Vectors.Answered
+	Quads      bool     // needs Vectors.Quads
+	Horizontal bool     // needs Vectors.Horizontal
+	Layouts    bool     // needs Pair.Layout on some pairs
+	Readout    bool     // needs Vectors.Readout
+	Controls   bool     // is computed under control conditions too, on all pairs
+	Subsets    []Subset // it says something of its own about these; nil = all three
 
 	// Compute is a pure function: same vectors, subset and options, same result.
 	Compute func(v *Vectors, s Subset, o Options) (*Result, error)
@@ -79,7 +80,7 @@ func (m Metric) Run(v *Vectors, s Subset, o Options) (*Result, error) {
 	if m.Answers && !v.Answered {
 		return nil, wrap(ErrNoAnswers)
 	}
-	if m.Quads && v.Quads == nil {
+	if m.Quads && v.Quads == nil || m.Horizontal && v.Horizontal == nil {
 		return nil, wrap(ErrNoQuads)
 	}
 	if m.Readout && v.Readout == nil {

@@ -14,7 +14,13 @@ func init() {
 		Name: "cross-alignment", Version: 2, Title: "Alignment of vertical and distance deltas", Shape: ShapeCurve, Quads: true, Subsets: []Subset{AllPairs},
 		About: "Mean cosine between a scene's vertical and its own distance delta (the seed's cross-group alignment), beside the released control of 100 " +
 			"shuffles, with draws the exact moments of all shuffles, and the same split by whether height points to the truth.",
-		Compute: crossAlignment,
+		Compute: func(v *Vectors, _ Subset, o Options) (*Result, error) { return v.Quads.alignment(o) },
+	})
+	Register(Metric{
+		Name: "horizontal-alignment", Version: 1, Title: "Alignment of horizontal and distance deltas", Shape: ShapeCurve, Quads: true, Horizontal: true, Subsets: []Subset{AllPairs},
+		About: "The same with left and right in place of height: what two axes share because they name the same objects of the same scene is here too, " +
+			"so that only what the alignment of vertical and distance has beyond this is about height.",
+		Compute: func(v *Vectors, _ Subset, o Options) (*Result, error) { return v.Horizontal.alignment(o) },
 	})
 }
 
@@ -34,10 +40,9 @@ type alignment struct {
 	meanSE   float64   // its standard error, by leaving out one scene at a time; NaN with fewer than three
 }
 
-// crossAlignment makes the lines "per-sample", "mean-delta" and "permutations" of the released file, "excess" (per-sample less the mean of all
+// alignment makes the lines "per-sample", "mean-delta" and "permutations" of the released file, "excess" (per-sample less the mean of all
 // shuffles), and "per-sample-consistent" and so on where layouts are known.
-func crossAlignment(v *Vectors, subset Subset, o Options) (*Result, error) {
-	q := v.Quads
+func (q *Quads) alignment(o Options) (*Result, error) {
 	// Lines that do not depend on layout, then one for each layout that occurs.
 	keys := []string{"per-sample", "mean-delta", "permutations", "excess"}
 	known := map[Layout]bool{}

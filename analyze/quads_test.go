@@ -1,10 +1,13 @@
 package analyze
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 func TestGoldenAlignment(t *testing.T) {
@@ -140,5 +143,19 @@ func TestSelectedCosines(t *testing.T) {
 		if math.Abs(few.shuffled[s]-full.shuffled[s]) > 1e-7 {
 			t.Errorf("shuffle %d: %v, expected %v", s, few.shuffled[s], full.shuffled[s])
 		}
+	}
+}
+
+// TestHorizontalAlignment is the same measure of other quads, and is refused without them.
+func TestHorizontalAlignment(t *testing.T) {
+	v := readGolden(t, "small").vectors
+	m, _ := Lookup("horizontal-alignment")
+	if _, err := m.Run(v, AllPairs, Options{}); !errors.Is(err, ErrNoQuads) {
+		t.Errorf("without horizontal quads: %v", err)
+	}
+	v.Horizontal = v.Quads
+	one, other := run(t, v, "cross-alignment", AllPairs, Options{}), run(t, v, "horizontal-alignment", AllPairs, Options{})
+	if d := cmp.Diff(one.Curve.Lines, other.Curve.Lines); d != "" {
+		t.Errorf("the same quads have another alignment: %s", d)
 	}
 }

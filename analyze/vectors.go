@@ -66,8 +66,10 @@ type Vectors struct {
 	// Answered says that the correctness flags mean something. Without them there is no both_correct subset.
 	Answered bool
 
-	// Quads are the same scenes asked for height and for distance; nil if there are none.
-	Quads *Quads
+	// Quads are the same scenes asked for height and for distance; nil if there are none. Horizontal are those asked for left and right in place
+	// of height: their Vertical deltas are horizontal ones.
+	Quads      *Quads
+	Horizontal *Quads
 
 	// Readout is how the model's head tells the two answers of each axis apart; nil if it is not known.
 	Readout *Readout
@@ -112,8 +114,12 @@ func (v *Vectors) Validate() error {
 			return err
 		}
 	}
-	if v.Quads != nil {
-		return v.Quads.validate()
+	for _, q := range []*Quads{v.Quads, v.Horizontal} {
+		if q != nil {
+			if err := q.validate(); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }

@@ -34,6 +34,7 @@ func realBundle(t testing.TB) *Bundle {
 			direction[a] = 1
 			v.Readout.Axes[a] = [][]float32{direction}
 		}
+		v.Horizontal = v.Quads
 		all = append(all, v)
 		add := func(r *analyze.Result) {
 			b.Results = append(b.Results, Entry{Model: "toy", Scale: name, Digest: fmt.Sprintf("sha256:%d", len(b.Results)), Result: r})

@@ -226,6 +226,9 @@ func (s *session) vectorRows(st *states) *report.Vectors {
 }
 
 func quadRows(q *analyze.Quads) *report.Quads {
+	if q == nil {
+		return &report.Quads{} // horizontal ones alone
+	}
 	out := &report.Quads{Len: len(q.Quads), Width: q.Width, Blocks: q.Blocks}
 	vertical, distance := make([]float32, out.Len*q.Width), make([]float32, out.Len*q.Width)
 	out.Block = func(block int) ([]float32, []float32, error) {

@@ -233,7 +233,10 @@ func (sr *series) release() {
 
 // feeds tells whether the experiment has what a metric needs.
 func (s *session) feeds(m analyze.Metric) bool {
-	return !(m.Quads && len(s.quadList()) == 0) && !(m.Layouts && s.quads == nil) && len(s.set.Pairs) > 0
+	asked := func(axis string) bool {
+		return slices.ContainsFunc(s.quadList(), func(q *dataset.Quad) bool { return q.Axis == axis })
+	}
+	return !(m.Quads && !asked("vertical")) && !(m.Horizontal && !asked("horizontal")) && !(m.Layouts && s.quads == nil) && len(s.set.Pairs) > 0
 }
 
 func (s *session) metricOptions() analyze.Options {
@@ -289,7 +292,10 @@ func (s *session) load(ctx context.Context, sr *series) (*states, error) {
 	if err != nil {
 		return nil, err
 	}
-	if st.vectors.Quads, err = s.loadQuads(sr); err != nil {
+	if st.vectors.Quads, err = s.loadQuads(sr, "vertical"); err != nil {
+		return nil, err
+	}
+	if st.vectors.Horizontal, err = s.loadQuads(sr, "horizontal"); err != nil {
 		return nil, err
 	}
 	if st.vectors.Readout, err = s.loadHead(sr); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"swaprun/analyze"
@@ -143,9 +144,9 @@ func layoutOf(a dataset.Agreement) analyze.Layout {
 	return analyze.LayoutUnknown
 }
 
-// loadQuads reads the deltas of the vertical quads whose four queries all succeeded.
-func (s *session) loadQuads(sr *series) (*analyze.Quads, error) {
-	if len(sr.quads) == 0 {
+// loadQuads reads the deltas of an axis' quads whose four queries all succeeded; nil if none are asked.
+func (s *session) loadQuads(sr *series, axis string) (*analyze.Quads, error) {
+	if !slices.ContainsFunc(s.quadList(), func(q *dataset.Quad) bool { return q.Axis == axis }) {
 		return nil, nil
 	}
 	blocks, width := sr.info.Blocks, sr.info.Width
@@ -154,7 +155,7 @@ func (s *session) loadQuads(sr *series) (*analyze.Quads, error) {
 		out.Blocks = append(out.Blocks, b)
 	}
 	for i, q := range s.quadList() {
-		if q.Axis != "vertical" {
+		if q.Axis != axis {
 			continue
 		}
 		var states [4][]float32

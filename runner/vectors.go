@@ -151,8 +151,8 @@ func (a *vectorsAnalysis) metrics(ctx context.Context) error {
 	}
 	var jobs []job
 	for _, m := range analyze.Metrics() {
-		if m.Answers && !a.vectors.Answered || m.Quads && a.vectors.Quads == nil || m.Layouts || m.Readout {
-			continue // nothing in these files says how objects lie, or what the head is
+		if m.Answers && !a.vectors.Answered || m.Quads && a.vectors.Quads == nil || m.Horizontal || m.Layouts || m.Readout {
+			continue // nothing in these files says how objects lie, holds horizontal quads, or says what the head is
 		}
 		a.names = append(a.names, m.Name)
 		for _, s := range a.subsets() {
