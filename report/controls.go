@@ -63,7 +63,7 @@ func conditionLook(condition string) (tone, marker, []float64) {
 // controlsFigure sets the lines of several metrics under all conditions beside one another: one panel a line, one line a condition.
 // results hold, for each metric, its result under each condition, the one without first.
 func controlsFigure(results [][]*analyze.Result, where string) *lineFigure {
-	f := &lineFigure{title: "What is left under control conditions", yLabel: "mean cosine", within: &[2]float64{-1, 1}, subtitle: where + " · bands: 95 % intervals"}
+	f := &lineFigure{title: "What is left under control conditions", yLabel: "mean cosine", within: &[2]float64{-1, 1}, subtitle: where + " · bands: 95 % intervals; n: as asked, then under conditions"}
 	used := map[string]bool{}
 	var order []string
 	for _, conditions := range results {
@@ -73,6 +73,7 @@ func controlsFigure(results [][]*analyze.Result, where string) *lineFigure {
 		first := pick(conditions[0], controlLines(conditions[0].Metric))
 		for _, l := range first.Curve.Lines {
 			p := linePanel{title: keyName(l.Key)}
+			var ns []string // in the order of the legend, each number once
 			for _, r := range conditions {
 				if r == nil || r.Curve == nil {
 					continue
@@ -86,6 +87,9 @@ func controlsFigure(results [][]*analyze.Result, where string) *lineFigure {
 				name := conditionName(r.Condition)
 				if n := counts(pts); n != "" {
 					name += " (" + n + ")"
+					if n = strings.TrimPrefix(n, "n = "); !slices.Contains(ns, n) {
+						ns = append(ns, n)
+					}
 				}
 				p.lines = append(p.lines, lineSeries{key: name, tone: tone, kind: kind, dash: dash, points: pts})
 				if !used[r.Condition] {
@@ -94,6 +98,7 @@ func controlsFigure(results [][]*analyze.Result, where string) *lineFigure {
 				}
 			}
 			if len(p.lines) > 1 {
+				p.note = "n = " + strings.Join(ns, ", ")
 				f.panels = append(f.panels, p)
 			}
 		}
