@@ -178,7 +178,7 @@ func BenchmarkEverything(b *testing.B) {
 			// Principal components and anisotropy have closed-form intervals or none; all else rests on draws, directly or through the summary.
 			drawn := m.Name != "pca" && m.Name != "anisotropy"
 			for _, s := range []Subset{AllPairs, BothCorrect} {
-				if m.AppliesTo(s) && !m.Horizontal {
+				if m.AppliesTo(s) && !m.Horizontal && !m.Readout {
 					run(b, v, m.Name, s, Options{Draws: 10000, Seed: 42})
 				}
 			}
