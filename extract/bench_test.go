@@ -36,13 +36,13 @@ func processTime() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// BenchmarkPair captures one swap pair about one image. SWAPRUN_BENCH_CHECKPOINT names another checkpoint than the
-// tiny one of the tests, SWAPRUN_BENCH_SIZE another image than 112×112, as 640x480.
-func BenchmarkPair(b *testing.B) {
-	needRuntime(b)
-	dir := os.Getenv("SWAPRUN_BENCH_CHECKPOINT")
-	if dir == "" {
-		dir = "family/testdata/qwen2_5_vl/base/checkpoint"
+// benchPair is a checkpoint, a picture and a pair of questions about it. SWAPRUN_BENCH_CHECKPOINT names another checkpoint than the
+// tiny one of the tests, SWAPRUN_BENCH_PROCESSOR the one that lends it a tokenizer, SWAPRUN_BENCH_SIZE another picture than
+// 112×112, as 640x480.
+func benchPair(b *testing.B) (*Program, []byte, []string) {
+	src := Source{Checkpoint: os.Getenv("SWAPRUN_BENCH_CHECKPOINT"), Processor: os.Getenv("SWAPRUN_BENCH_PROCESSOR")}
+	if src.Checkpoint == "" {
+		src.Checkpoint = "family/testdata/qwen2_5_vl/base/checkpoint"
 	}
 	w, h := 112, 112
 	if s := os.Getenv("SWAPRUN_BENCH_SIZE"); s != "" {
@@ -50,15 +50,20 @@ func BenchmarkPair(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-	p, err := Compile(Source{Checkpoint: dir})
+	p, err := Compile(src)
 	if err != nil {
 		b.Fatal(err)
 	}
-	file := picture(w, h)
-	questions := []string{
+	return p, picture(w, h), []string{
 		"Is the red ball to the left or right of the blue box? Answer with only one word.",
 		"Is the blue box to the left or right of the red ball? Answer with only one word.",
 	}
+}
+
+// BenchmarkPair captures one swap pair about one picture.
+func BenchmarkPair(b *testing.B) {
+	needRuntime(b)
+	p, file, questions := benchPair(b)
 	for _, mode := range []Mode{Resident, Streamed} {
 		for _, threads := range []int{1, 2} {
 			b.Run(fmt.Sprintf("%s/threads=%d", mode, threads), func(b *testing.B) {

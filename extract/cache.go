@@ -7,27 +7,34 @@ import (
 	"swaprun/extract/ort"
 )
 
-// A cache holds keys and values of two rows: per block and kind [rows, kvHeads, capacity, headDim]. The text graph reads
+// A cache holds keys and values of a few rows: per block and kind [rows, kvHeads, capacity, headDim]. The text graph reads
 // and extends it in place; a row by itself, or all rows, can be lent.
 type cache struct {
 	info     family.Info
+	rows     int
 	capacity int
-	data     [][]float32         // block by block: keys, values
-	held     [rows][]int64       // the tokens every row has been computed for
-	one      [rows][]*ort.Tensor // views of single rows
+	data     [][]float32     // block by block: keys, values
+	held     [][]int64       // the tokens every row has been computed for
+	one      [][]*ort.Tensor // views of single rows
 	all      []*ort.Tensor
 }
 
-// reset empties the cache and makes room for capacity tokens a row. Memory is kept from one image to the next.
-func (c *cache) reset(info family.Info, capacity int) error {
-	c.held = [rows][]int64{}
-	if capacity == c.capacity && c.data != nil {
+// cacheRow is what one row takes, in bytes.
+func cacheRow(info family.Info, capacity int) int {
+	return 4 * 2 * info.Blocks * info.KVHeads * capacity * info.HeadDim
+}
+
+// reset empties the cache and makes room for rows of capacity tokens. Memory is kept from one image to the next.
+func (c *cache) reset(info family.Info, rows, capacity int) error {
+	c.held = make([][]int64, rows)
+	if rows == c.rows && capacity == c.capacity && c.data != nil {
 		return nil
 	}
 	c.close()
-	c.info, c.capacity = info, capacity
+	c.info, c.rows, c.capacity = info, rows, capacity
+	c.one = make([][]*ort.Tensor, rows)
 	size := info.KVHeads * capacity * info.HeadDim // of one row
-	if len(c.data) != 2*info.Blocks || cap(c.data[0]) < rows*size {
+	if len(c.data) != 2*info.Blocks {
 		c.data = make([][]float32, 2*info.Blocks)
 	}
 	shape := func(n int64) []int64 {
@@ -38,7 +45,7 @@ func (c *cache) reset(info family.Info, capacity int) error {
 			c.data[i] = make([]float32, rows*size)
 		}
 		c.data[i] = c.data[i][:rows*size]
-		t, err := ort.NewTensor(c.data[i], shape(rows)...)
+		t, err := ort.NewTensor(c.data[i], shape(int64(rows))...)
 		if err != nil {
 			return err
 		}
@@ -59,18 +66,18 @@ func (c *cache) close() {
 		t.Close()
 	}
 	c.all = nil
-	for r := range c.one {
-		for _, t := range c.one[r] {
+	for _, row := range c.one {
+		for _, t := range row {
 			t.Close()
 		}
-		c.one[r] = nil
 	}
-	c.capacity = 0
+	c.one = nil
+	c.rows, c.capacity = 0, 0
 }
 
 // views are the tensors of the whole cache, or of one row.
 func (c *cache) views(batch, row int) []*ort.Tensor {
-	if batch == rows {
+	if batch == c.rows {
 		return c.all
 	}
 	return c.one[row]
@@ -91,7 +98,7 @@ func (c *cache) share(r int, ids []int64, n int) {
 	if n == 0 || common(c.held[r], ids) >= n {
 		return
 	}
-	from := slices.IndexFunc(c.held[:], func(held []int64) bool { return common(held, ids) >= n })
+	from := slices.IndexFunc(c.held, func(held []int64) bool { return common(held, ids) >= n })
 	d := c.info.HeadDim
 	for _, block := range c.data {
 		for h := range c.info.KVHeads {

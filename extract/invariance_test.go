@@ -64,6 +64,53 @@ func TestSharedPrefixIsBitIdentical(t *testing.T) {
 	}
 }
 
+// One answer alone, two, and more side by side: the width they are decoded in is not to be seen in any of them.
+func TestCompanyIsBitIdentical(t *testing.T) {
+	needRuntime(t)
+	questions := []string{
+		"Is the red ball to the left or right of the box?", "Is the box to the left or right of the red ball?",
+		"Is the lamp above or below the table?", "Compared to the box, is the lamp far or close from you?", "Where?",
+	}
+	for _, s := range goldenSets {
+		if s.set == "finetune" || s.set == "o-native" {
+			continue // the same graphs again
+		}
+		g := openGolden(t, s.family, s.set, s.processor)
+		m := open(t, g.compile(t), Options{Weights: Streamed, Threads: 2})
+		capture := func(questions ...string) []*Capture {
+			out := make([]*Capture, len(questions))
+			if err := m.Capture(context.Background(), picture(112, 112), questions, func(i int, c *Capture, err error) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				out[i] = c
+			}); err != nil {
+				t.Fatal(err)
+			}
+			return out
+		}
+		var alone []*Capture
+		for _, q := range questions {
+			alone = append(alone, capture(q)...)
+		}
+		for n := 2; n <= len(questions); n++ {
+			together := capture(questions[:n]...)
+			if d := largest(alone[:n], together); d != 0 {
+				t.Errorf("%s/%s: %d questions together differ by up to %g from each alone", s.family, s.set, n, d)
+			}
+			sameAnswers(t, alone[:n], together)
+		}
+	}
+}
+
+func TestWidth(t *testing.T) {
+	for _, c := range []struct{ waiting, perRow, want int }{{1, 1, 2}, {2, 1, 2}, {3, 1, 4}, {9, 1, 4}, {4, 256 << 20, 4}, {4, 256<<20 + 1, 2}} {
+		if got := width(c.waiting, c.perRow); got != c.want {
+			t.Errorf("%d waiting, %d bytes a row: %d rows, want %d", c.waiting, c.perRow, got, c.want)
+		}
+	}
+}
+
 func TestStreamedIsBitIdenticalToResident(t *testing.T) {
 	needRuntime(t)
 	for _, s := range goldenSets {

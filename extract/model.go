@@ -49,6 +49,7 @@ type Options struct {
 	Threads  int    // inside one operator; 0 means one per core
 	Weights  Mode   //
 	Provider string // "cpu" (or "") or "cuda"
+	Trace    string // a directory for traces of every operator, one file a graph, written on Close; "" for none
 }
 
 // A Model is an open program. Capture may be called from one goroutine at a time; open several models to run several.
@@ -96,8 +97,12 @@ func (p *Program) Open(ctx context.Context, o Options) (_ *Model, err error) {
 		if err != nil {
 			return nil, fmt.Errorf("open %s graph: %w", s.builder.Name(), err)
 		}
+		trace := ""
+		if o.Trace != "" {
+			trace = filepath.Join(o.Trace, s.builder.Name())
+		}
 		*s.session, err = ort.Open(model, valueNames(s.builder.Inputs()), valueNames(s.builder.Outputs()), ort.Options{
-			Folder: folder, Threads: o.Threads, Streamed: m.mode == Streamed, Provider: o.Provider,
+			Folder: folder, Threads: o.Threads, Streamed: m.mode == Streamed, Provider: o.Provider, Trace: trace,
 		})
 		if err != nil {
 			return nil, fmt.Errorf("open %s graph: %w", s.builder.Name(), err)

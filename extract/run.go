@@ -12,9 +12,22 @@ import (
 	"swaprun/extract/ort"
 )
 
-// rows is the fixed width of everything after the prefill. Decoding reads every weight once a step, so two answers
-// cost as much as one; a fixed width makes an answer independent of what else is waiting.
-const rows = 2
+// After the prefill answers are decoded side by side: a step reads every weight once, so that two answers cost as much as
+// one, and four, a quad's, a tenth more than two. One answer alone is decoded beside an idle row: a product with a
+// single row takes another path in the runtime and rounds differently, from two on all agree bit for bit.
+const (
+	fewRows, mostRows = 2, 4
+	// cacheLimit is what the cache may take, in bytes, where it has more than fewRows.
+	cacheLimit = 1 << 30
+)
+
+// width is how many rows the waiting answers are decoded in, when each takes perRow bytes of the cache.
+func width(waiting, perRow int) int {
+	if waiting <= fewRows || mostRows*perRow > cacheLimit {
+		return fewRows
+	}
+	return mostRows
+}
 
 // chunk is the number of prompt tokens computed in one call, which bounds memory: attention keeps heads·chunk·length
 // scores, the MLP chunk·ffn values.
@@ -45,7 +58,7 @@ func startAt(shared, n, headDim int) int {
 const minSuffix = 2
 
 // Capture runs questions about one image, or, with image nil, questions without any. The vision tower runs once, what prompts have in
-// common is computed once, and answers are decoded two at a time. done is called once for every question, with a capture or with a *QueryError,
+// common is computed once, and answers are decoded two or four at a time. done is called once for every question, with a capture or with a *QueryError,
 // in an order of Capture's choice. The error returned is not about a query: ctx was cancelled, or the runtime failed;
 // questions that done has not been called for have no outcome then.
 func (m *Model) Capture(ctx context.Context, image []byte, questions []string, done func(i int, c *Capture, err error)) error {
@@ -93,7 +106,9 @@ func (m *Model) Capture(ctx context.Context, image []byte, questions []string, d
 	for _, a := range waiting {
 		length = max(length, len(a.prompt.IDs))
 	}
-	if err := m.cache.reset(m.program.model.Info(), length+m.program.model.Decoding().MaxNew); err != nil {
+	info, capacity := m.program.model.Info(), length+m.program.model.Decoding().MaxNew
+	rows := width(len(waiting), cacheRow(info, capacity))
+	if err := m.cache.reset(info, rows, capacity); err != nil {
 		return err
 	}
 	for group := range slices.Chunk(waiting, rows) {
@@ -160,14 +175,14 @@ func (m *Model) see(ctx context.Context, img *family.Image) (map[string][]float3
 	return features, m.vision.Run(ctx, in, out)
 }
 
-// answer prefills up to two prompts and decodes their answers together.
+// answer prefills the prompts of a group, no more than the cache has rows, and decodes their answers together.
 func (m *Model) answer(ctx context.Context, features map[string][]float32, group []*answer, done func(int, *Capture, error)) error {
 	for r, a := range group {
 		if err := m.prefill(ctx, r, a, features); err != nil {
 			return fmt.Errorf("prefill: %w", err)
 		}
 	}
-	for r := len(group); r < rows; r++ {
+	for r := len(group); r < m.cache.rows; r++ {
 		m.cache.held[r] = nil // the idle row writes over its beginning
 	}
 	if err := m.decode(ctx, group); err != nil {
@@ -245,7 +260,7 @@ func (m *Model) prefill(ctx context.Context, r int, a *answer, features map[stri
 // decode extends the answers of a group until each has ended, greedily.
 func (m *Model) decode(ctx context.Context, group []*answer) error {
 	model := m.program.model
-	info, d := model.Info(), model.Decoding()
+	info, d, rows := model.Info(), model.Decoding(), m.cache.rows
 	last := make([]float32, rows*info.Width) // the last block's state in every row
 	logits := make([]float32, rows*info.Vocab)
 	taps := make([]float32, rows*info.Blocks*info.Width)
@@ -392,7 +407,7 @@ func (m *Model) runText(ctx context.Context, c textCall) error {
 }
 
 func (m *Model) runHead(ctx context.Context, last, logits []float32) error {
-	info := m.program.model.Info()
+	info, rows := m.program.model.Info(), int64(m.cache.rows)
 	var ts tensors
 	defer ts.close()
 	in := lend(&ts, last, rows, int64(info.Width))

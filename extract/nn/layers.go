@@ -25,13 +25,56 @@ func (l *Linear) parameters() []parameter {
 // Forward is the whole product.
 func (l *Linear) Forward(g *Graph, x onnx.Value) onnx.Value { return l.ForwardRows(g, x, 0, l.Out) }
 
-// ForwardRows computes outputs [from, to) only: one of several projections stored as one, or part of a large vocabulary.
+// ForwardRows computes outputs [from, to) only: one of several projections stored as one.
 func (l *Linear) ForwardRows(g *Graph, x onnx.Value, from, to int64) onnx.Value {
-	y := g.MatMulT(x, g.Param(l.Weight.Rows(from, to)))
+	var ys []onnx.Value
+	for _, p := range l.parts(from, to) {
+		ys = append(ys, l.part(g, x, p))
+	}
+	return beside(g, ys, to-from)
+}
+
+// A span is rows [from, to) of a weight.
+type span struct{ from, to int64 }
+
+// A streamed weight is converted and used in parts of about partBytes in float32, which the processor's cache holds between the two: a
+// decoding step is then bound by reading the stored bytes, and takes half the time. No part has fewer than minPart rows: the
+// runtime sums in another order where a thread has few columns to compute.
+const (
+	partBytes = 8 << 20
+	minPart   = 256
+)
+
+func (l *Linear) parts(from, to int64) []span {
+	rows := to - from
+	n := max(1, min((4*rows*l.In+partBytes-1)/partBytes, rows/minPart))
+	cut := func(i int64) int64 {
+		if i == n {
+			return to
+		}
+		return from + i*rows/n/16*16
+	}
+	list := make([]span, n)
+	for i := range n {
+		list[i] = span{cut(i), cut(i + 1)}
+	}
+	return list
+}
+
+func (l *Linear) part(g *Graph, x onnx.Value, p span) onnx.Value {
+	y := g.MatMulT(x, g.Param(l.Weight.Rows(p.from, p.to)))
 	if l.Biased {
-		y = g.Add(y, g.Param(l.Bias.Rows(from, to)))
+		y = g.Add(y, g.Param(l.Bias.Rows(p.from, p.to)))
 	}
 	return y
+}
+
+// beside puts parts side by side along the last axis.
+func beside(g *Graph, ys []onnx.Value, length int64) onnx.Value {
+	if len(ys) == 1 {
+		return ys[0]
+	}
+	return g.Concat(ys[0].Rank()-1, onnx.N(length), ys...)
 }
 
 // An RMSNorm is x/sqrt(mean(x²)+Eps)·w over the last axis, of length Dim.
@@ -86,25 +129,17 @@ func NewGatedMLP(width, inner int64, biased bool) GatedMLP {
 }
 
 func (m *GatedMLP) Forward(g *Graph, x onnx.Value) onnx.Value {
-	return m.Down.Forward(g, g.Mul(g.QuickGelu(m.Gate.Forward(g, x), 1), m.Up.Forward(g, x)))
+	var hs []onnx.Value
+	for _, p := range m.Gate.parts(0, m.Gate.Out) {
+		hs = append(hs, g.Mul(g.QuickGelu(m.Gate.part(g, x, p), 1), m.Up.part(g, x, p)))
+	}
+	return m.Down.Forward(g, beside(g, hs, m.Gate.Out))
 }
-
-// headRows is how many vocabulary rows are converted at a time, so that a streamed head of a large vocabulary needs
-// tens of megabytes, not the gigabyte a float32 copy would take.
-const headRows = 8192
 
 // Head adds the logits graph: `tap` [batch, width], a hidden state after the last block, to `logits` [batch, vocab].
 func Head(g *Graph, norm *RMSNorm, out *Linear) *Readout {
 	x := norm.Forward(g, g.Input("tap", onnx.Float32, onnx.Sym("batch"), onnx.N(out.In)))
-	var parts []onnx.Value
-	for from := int64(0); from < out.Out; from += headRows {
-		parts = append(parts, out.ForwardRows(g, x, from, min(from+headRows, out.Out)))
-	}
-	logits := parts[0]
-	if len(parts) > 1 {
-		logits = g.Concat(1, onnx.N(out.Out), parts...)
-	}
-	g.Output("logits", logits)
+	g.Output("logits", out.Forward(g, x))
 	return &Readout{Weight: out.Weight, Norm: norm.Weight, Round: g.Round}
 }
 
@@ -118,10 +153,11 @@ func WithZeroRow(g *Graph, x onnx.Value) onnx.Value {
 // MeanRow is the mean over the rows of a table, [1, width]: what transformers gives new tokens for an embedding. The
 // mean is taken in float32 and rounded as the table is.
 func MeanRow(g *Graph, table safetensors.Tensor) onnx.Value {
+	const rows = 8192
 	n := table.Shape[0]
 	var sum onnx.Value
-	for from := int64(0); from < n; from += headRows {
-		part := g.ReduceSum(g.Param(table.Rows(from, min(from+headRows, n))), 0)
+	for from := int64(0); from < n; from += rows {
+		part := g.ReduceSum(g.Param(table.Rows(from, min(from+rows, n))), 0)
 		if from > 0 {
 			part = g.Add(sum, part)
 		}

@@ -129,3 +129,23 @@ func TestInverse(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// Parts cover the rows once and in order, none too small.
+func TestParts(t *testing.T) {
+	for _, c := range []struct{ in, from, to, want int64 }{
+		{64, 0, 200, 1}, {1024, 0, 5504, 3}, {4096, 0, 11008, 22}, {4096, 11008, 22016, 22}, {11008, 0, 4096, 16}, {1024, 0, 151936, 75}, {1 << 20, 0, 511, 1},
+	} {
+		l := Linear{In: c.in, Out: c.to}
+		at := c.from
+		list := l.parts(c.from, c.to)
+		for _, p := range list {
+			if p.from != at || p.to-p.from < minPart-16 && len(list) > 1 || p.to-p.from > max(minPart, partBytes/4/c.in)+minPart {
+				t.Errorf("%+v: part %+v after row %d", c, p, at)
+			}
+			at = p.to
+		}
+		if at != c.to || int64(len(list)) != c.want {
+			t.Errorf("%+v: %d parts up to row %d", c, len(list), at)
+		}
+	}
+}
