@@ -233,7 +233,7 @@ func TestCaptureCancelled(t *testing.T) {
 	g := openGolden(t, "qwen2_5_vl", "base", "")
 	m := open(t, g.compile(t), Options{Threads: 1})
 	ctx, cancel := context.WithCancel(context.Background())
-	questions := []string{"One?", "Two?", "Three?", "Four?"}
+	questions := []string{"One?", "Two?", "Three?", "Four?", "Five?", "Six?"} // more than are answered side by side
 	got := 0
 	err := m.Capture(ctx, g.image(t, "tiny.png"), questions, func(int, *Capture, error) {
 		got++

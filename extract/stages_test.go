@@ -88,7 +88,7 @@ func (s *stages) run(b *testing.B, m *Model, file []byte, questions []string) {
 			b.Fatal(err)
 		}
 		length = max(length, len(p.IDs))
-		group = append(group, &answer{index: i, prompt: p, image: img})
+		group = append(group, &answer{index: i, prompt: p, imageTokens: img.Tokens})
 	}
 	var features map[string][]float32
 	s.time(b, 0, 1, func() (err error) { features, err = m.see(ctx, img); return err })
