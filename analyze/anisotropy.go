@@ -70,8 +70,8 @@ type stateSample struct {
 	deviation     []float64 // of each dimension, [d]
 	top           []float64 // orthonormal leading directions, [t, d]
 	t             int
-	chol          mat.Cholesky // of cI + XXᵀ
-	white         bool         // chol holds
+	lower         mat.TriDense // Cholesky factor of cI + XXᵀ, if white
+	white         bool
 	participation float64
 	topShare      float64
 }
@@ -176,7 +176,10 @@ func (s *stateSample) shrink(gram []float64, total, square float64) {
 		}
 		a.SetSym(i, i, gram[i*s.m+i]+c)
 	}
-	s.white = s.chol.Factorize(a)
+	var chol mat.Cholesky
+	if s.white = chol.Factorize(a); s.white {
+		chol.LTo(&s.lower)
+	}
 }
 
 // anisotropyAt fills one block's estimates.
@@ -369,9 +372,7 @@ func (s *stateSample) whitened(x, signs []float64) []float64 {
 	z := borrow[float64](m * n)
 	defer giveBack(z)
 	crossProducts(z, m, n, d, func(dst []float64, i, at int) { copy(dst, s.x[i*d+at:]) }, func(dst []float64, i, at int) { copy(dst, x[i*d+at:]) })
-	var u mat.TriDense
-	s.chol.LTo(&u)
-	blas64.Trsm(blas.Left, blas.NoTrans, 1, u.RawTriangular(), blas64.General{Rows: m, Cols: n, Stride: n, Data: z})
+	blas64.Trsm(blas.Left, blas.NoTrans, 1, s.lower.RawTriangular(), blas64.General{Rows: m, Cols: n, Stride: n, Data: z})
 	inner := func(r int, sum, zsum []float64) float64 {
 		v := dot(x[r*d:(r+1)*d], sum)
 		for k := range m {

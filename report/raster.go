@@ -2,12 +2,14 @@ package report
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"image"
 	"image/color"
 	"image/draw"
 	"image/png"
 	"math"
+	"math/bits"
 	"slices"
 	"sync"
 
@@ -62,7 +64,14 @@ type canvas struct {
 	pix     []uint8
 	indexed []uint8
 	buckets []bucket // all zero between figures
+	encoder encoderBuffer
 }
+
+// An encoderBuffer keeps the memory of one PNG encoder: its compressor alone takes more than most figures' bytes.
+type encoderBuffer struct{ buffer *png.EncoderBuffer }
+
+func (b *encoderBuffer) Get() *png.EncoderBuffer  { return b.buffer }
+func (b *encoderBuffer) Put(e *png.EncoderBuffer) { b.buffer = e }
 
 var sheets = sync.Pool{New: func() any { return new(canvas) }}
 
@@ -116,27 +125,27 @@ func (c *canvas) encode(img *image.RGBA) ([]byte, error) {
 		c.buckets[k] = bucket{}
 	}
 	var buf bytes.Buffer
-	enc := png.Encoder{CompressionLevel: png.BestSpeed}
+	enc := png.Encoder{CompressionLevel: png.BestSpeed, BufferPool: &c.encoder}
 	if err := enc.Encode(&buf, out); err != nil {
 		return nil, err
 	}
 	return buf.Bytes(), nil
 }
 
-// eachRun calls f for every stretch of equal pixels.
+// eachRun calls f for every stretch of equal pixels. Most of a figure is blank, so pixels are compared two at a time.
 func eachRun(pix []uint8, f func(at, n int, colour uint32)) {
-	last, from := uint32(1<<31), 0
-	for i := 0; i < len(pix); i += 4 {
-		c := uint32(pix[i])<<16 | uint32(pix[i+1])<<8 | uint32(pix[i+2])
-		if c != last {
-			if i > 0 {
-				f(from, i/4-from, last)
-			}
-			last, from = c, i/4
+	const rgb = 0xffffff // alpha is 255 but for rounding
+	for at := 0; at < len(pix); {
+		c := binary.LittleEndian.Uint32(pix[at:]) & rgb
+		i, two := at+4, uint64(c)<<32|uint64(c)
+		for i+8 <= len(pix) && binary.LittleEndian.Uint64(pix[i:])&(rgb<<32|rgb) == two {
+			i += 8
 		}
-	}
-	if len(pix) > 0 {
-		f(from, len(pix)/4-from, last)
+		if i < len(pix) && binary.LittleEndian.Uint32(pix[i:])&rgb == c {
+			i += 4
+		}
+		f(at/4, (i-at)/4, bits.ReverseBytes32(c)>>8)
+		at = i
 	}
 }
 
