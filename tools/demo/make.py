@@ -2,7 +2,7 @@
 
     python make.py OUT [--families qwen molmo nvila] [--seed 0] [--threads 2]
 
-The shipped series has seed 0. About eleven minutes of CPU time for each family.
+The shipped series has seed 0. README.md says how long it takes.
 """
 import argparse
 import pathlib

@@ -180,7 +180,8 @@ def _tokenizer():
 
 
 class Molmo(Fast):
-    stages = {"eighths": {"steps": 300}}
+    # With 400 steps of captions, as Qwen's, two thirds of their words were right, and no relation came within 500 steps of vanilla.
+    stages = {"eighths": {"steps": 300}, "captions": {"steps": 800}}
     copies = 2   # the global crop and the only high-resolution one show the same
 
     def __init__(self, tokenizer, network):
