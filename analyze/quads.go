@@ -11,13 +11,13 @@ import (
 
 func init() {
 	Register(Metric{
-		Name: "cross-alignment", Version: 2, Title: "Alignment of vertical and distance deltas", Shape: ShapeCurve, Quads: true, Subsets: []Subset{AllPairs},
+		Name: "cross-alignment", Version: 3, Title: "Alignment of vertical and distance deltas", Shape: ShapeCurve, Quads: true, Subsets: []Subset{AllPairs},
 		About: "Mean cosine between a scene's vertical and its own distance delta (the seed's cross-group alignment), beside the released control of 100 " +
 			"shuffles, with draws the exact moments of all shuffles, and the same split by whether height points to the truth.",
 		Compute: func(v *Vectors, _ Subset, o Options) (*Result, error) { return v.Quads.alignment(o) },
 	})
 	Register(Metric{
-		Name: "horizontal-alignment", Version: 1, Title: "Alignment of horizontal and distance deltas", Shape: ShapeCurve, Quads: true, Horizontal: true, Subsets: []Subset{AllPairs},
+		Name: "horizontal-alignment", Version: 2, Title: "Alignment of horizontal and distance deltas", Shape: ShapeCurve, Quads: true, Horizontal: true, Subsets: []Subset{AllPairs},
 		About: "The same with left and right in place of height: what two axes share because they name the same objects of the same scene is here too, " +
 			"so that only what the alignment of vertical and distance has beyond this is about height.",
 		Compute: func(v *Vectors, _ Subset, o Options) (*Result, error) { return v.Horizontal.alignment(o) },
@@ -85,7 +85,7 @@ func (q *Quads) alignment(o Options) (*Result, error) {
 		return nil, err
 	}
 	r := &Result{Curve: &Curve{Unit: "mean cosine", Range: cosineRange(), Method: intervalMethod(o, true) +
-		"; mean-delta, excess: ± 1.96 jackknife standard errors over scenes; permutations: 100 shuffles, RandomState(42) at every block; " +
+		"; mean-delta, excess: ± 1.96 jackknife standard errors over scenes, of the cosine on Fisher's scale; permutations: 100 shuffles, RandomState(42) at every block; " +
 		"nulls: exact moments of all shuffles, for split lines random signs of whole scenes"}}
 	for i, key := range keys {
 		line := Line{Key: key}
@@ -226,6 +226,16 @@ func (a *alignment) selected(d int, vertical func(r int) []float32, fd filler[fl
 	}
 }
 
+// fisher is the 95 % interval of a cosine on the scale of its inverse hyperbolic tangent, where it cannot leave [−1, 1]; by the delta
+// method a standard error se is se/(1 − cosine²) there. Both ends are absent at ±1, where the scale ends.
+func fisher(cosine, se float64) (low, high *float64) {
+	z, half := math.Atanh(cosine), z95*se/(1-cosine*cosine)
+	if math.IsInf(z, 0) || math.IsNaN(half) {
+		return nil, nil
+	}
+	return number(math.Tanh(z - half)), number(math.Tanh(z + half))
+}
+
 // norm32 is ‖x‖, in float64.
 func norm32(x []float32) float64 {
 	n := len(x) &^ 15
@@ -328,7 +338,8 @@ func (a *alignment) points(q *Quads, split []Layout, o Options, r *resampler) []
 	}
 	out[1].Value = number(a.mean)
 	if se := number(a.meanSE); se != nil {
-		out[1].SE, out[1].Low, out[1].High = se, number(a.mean-z95**se), number(a.mean+z95**se)
+		out[1].SE = se
+		out[1].Low, out[1].High = fisher(a.mean, *se)
 	}
 	pm, ps := meanSD(a.shuffled)
 	out[2].Value, out[2].SD = number(pm), number(ps)

@@ -159,3 +159,20 @@ func TestHorizontalAlignment(t *testing.T) {
 		t.Errorf("the same quads have another alignment: %s", d)
 	}
 }
+
+func TestFisher(t *testing.T) {
+	// Near 0 the scale is that of the cosine itself.
+	if low, high := fisher(0.01, 0.001); math.Abs(*low-(0.01-z95*0.001)) > 1e-6 || math.Abs(*high-(0.01+z95*0.001)) > 1e-6 {
+		t.Errorf("fisher(0.01, 0.001) = %v, %v", *low, *high)
+	}
+	// atanh(.5) = .5493, 1.96·.3/.75 = .784: tanh(-.2347), tanh(1.3333).
+	low, high := fisher(0.5, 0.3)
+	if math.Abs(*low+0.2305) > 1e-4 || math.Abs(*high-0.8701) > 1e-4 {
+		t.Errorf("fisher(0.5, 0.3) = %v, %v", *low, *high)
+	}
+	for _, cosine := range []float64{-1, 1} {
+		if low, high := fisher(cosine, 0); low != nil || high != nil {
+			t.Errorf("fisher(%v, 0) has ends", cosine)
+		}
+	}
+}
