@@ -109,6 +109,7 @@ var changes = []change{
 		if err != nil || strings.Count(out, "\ncomputed ") != 2 || !strings.Contains(out, "outcomes differ") {
 			p.t.Errorf("explain does not show both: %v\n%s", err, out)
 		}
+		p.expect(pageOnly) // it says so too
 		p.idle()
 	}},
 	{row: "rename the project's folder", make: func(p *project) {
