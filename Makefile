@@ -30,9 +30,10 @@ check: runtime
 		[ $$f = experiments/schema.cue ] || $(GO) run cuelang.org/go/cmd/cue vet -c experiments/schema.cue $$f || exit 1; \
 	done
 
-# Speed and memory, as ratios where there is something to compare with.
+# Speed and memory, as ratios where there is something to compare with: PYTHON names an interpreter with torch and transformers.
 bench: runtime
 	$(GO) test -run '^$$' -bench . -benchmem ./...
+	@tools/bench/stages.sh
 
 # Every fuzz test for FUZZTIME, or those of the packages FUZZED.
 FUZZTIME ?= 1m

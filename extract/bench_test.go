@@ -8,9 +8,15 @@ import (
 	"image/color"
 	"image/png"
 	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
+
+	"swaprun/extract/dataset"
 )
 
 // picture is a PNG with something in it.
@@ -87,5 +93,67 @@ func BenchmarkPair(b *testing.B) {
 				b.ReportMetric(float64(tokens)/float64(2*b.N), "tokens/answer")
 			})
 		}
+	}
+}
+
+// BenchmarkDemo captures swap pairs of the repository's own experiment with the last checkpoint of every series it has, as a
+// run does: small models, one thread each.
+func BenchmarkDemo(b *testing.B) {
+	needRuntime(b)
+	const demo = "../experiments/demo"
+	table, err := dataset.Open(filepath.Join(demo, "scenes.tsv"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	set, err := dataset.Build(table, dataset.Options{Seed: 42})
+	if err != nil {
+		b.Fatal(err)
+	}
+	series, err := filepath.Glob(filepath.Join(demo, "*", "40k"))
+	if err != nil || len(series) == 0 {
+		b.Fatalf("no series in %s: %v", demo, err)
+	}
+	for _, dir := range series {
+		b.Run(filepath.Base(filepath.Dir(dir)), func(b *testing.B) {
+			src := Source{Checkpoint: dir, Processor: filepath.Join(filepath.Dir(dir), "vanilla")}
+			p, err := Compile(src)
+			if err != nil {
+				b.Fatal(err)
+			}
+			models := make([]*Model, runtime.GOMAXPROCS(0))
+			for i := range models {
+				models[i] = open(b, p, Options{Threads: 1})
+			}
+			var next atomic.Int64
+			before := processTime()
+			b.ResetTimer()
+			var work sync.WaitGroup
+			for _, m := range models {
+				work.Go(func() {
+					for {
+						i := int(next.Add(1)) - 1
+						if i >= b.N {
+							return
+						}
+						pair := &set.Pairs[i%len(set.Pairs)]
+						file, err := table.ImageBytes(pair)
+						if err == nil {
+							err = m.Capture(context.Background(), file, []string{pair.Original.Text, pair.Swapped.Text}, func(_ int, _ *Capture, failed error) {
+								if failed != nil {
+									b.Error(failed)
+								}
+							})
+						}
+						if err != nil {
+							b.Error(err)
+							return
+						}
+					}
+				})
+			}
+			work.Wait()
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "pairs/s")
+			b.ReportMetric((processTime()-before).Seconds()*1000/float64(b.N), "cpu-ms/pair")
+		})
 	}
 }

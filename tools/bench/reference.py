@@ -6,6 +6,7 @@
 TABLE is the folder of scenes.tsv and boxes.json. Each figure is the median of its repetitions, after one to warm up.
 """
 import argparse
+import json
 import pathlib
 import statistics
 import sys
@@ -53,7 +54,7 @@ def pairs(model, processor, folder, count):
 
 
 @torch.no_grad()
-def steps(model, processor, image, repeat):
+def steps(model, processor, image, repeat, as_json):
     inputs = prompt(processor, Image.open(image).convert("RGB"), QUESTION)
     tower = seconds(lambda: model.model.visual(inputs.pixel_values.to(model.dtype), grid_thw=inputs.image_grid_thw), repeat)
     forward = seconds(lambda: model(**inputs, logits_to_keep=1), repeat)
@@ -61,6 +62,12 @@ def steps(model, processor, image, repeat):
     def generate(tokens):
         return seconds(lambda: model.generate(**inputs, max_new_tokens=tokens, min_new_tokens=tokens, do_sample=False), repeat)
     step = (generate(9) - generate(1)) / 8
+    if as_json:
+        status = pathlib.Path("/proc/self/status").read_text()
+        anonymous = int(status.split("RssAnon:")[1].split()[0]) / 1e6
+        print(json.dumps({"tokens": inputs.input_ids.shape[1], "forward": round(forward, 3), "vision": round(tower, 3), "step": round(step, 4),
+                          "anonymous": round(anonymous, 2)}))
+        return
     print(f"{inputs.input_ids.shape[1]} tokens: forward {forward:.2f} s (vision {tower:.2f} s), {step:.3f} s a decoding step")
 
 
@@ -72,6 +79,7 @@ def main():
     ap.add_argument("--pairs", type=int, default=40)
     ap.add_argument("--repeat", type=int, default=3)
     ap.add_argument("--threads", type=int, default=2)
+    ap.add_argument("--json", action="store_true", help="of steps: seconds and gigabytes as one JSON object")
     ap.add_argument("--dtype", default="bfloat16", choices=["bfloat16", "float32"])
     a = ap.parse_args()
     torch.set_num_threads(a.threads)
@@ -80,7 +88,7 @@ def main():
     if a.what == "pairs":
         pairs(model, processor, a.input, a.pairs)
     else:
-        steps(model, processor, a.input, a.repeat)
+        steps(model, processor, a.input, a.repeat, a.json)
 
 
 if __name__ == "__main__":
