@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"swaprun/analyze"
 	"swaprun/extract"
 	"swaprun/ledger"
 )
@@ -35,7 +36,8 @@ type series struct {
 	sweeps   map[string][][]*Node // of every probe its questions, by name of the sweep
 	list     ledger.Digest
 	results  map[resultID]*Node
-	states   *states // loaded when a node needs them
+	states   *states         // loaded when a node needs them
+	derived  analyze.Derived // from states, kept when they are released
 }
 
 func (sr *series) name() string { return sr.model.Name + "/" + sr.scale.Name }

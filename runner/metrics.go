@@ -190,6 +190,7 @@ func (s *session) walkComparisons(ctx context.Context, m *modelWalk) error {
 	defer func() {
 		for _, sr := range whole {
 			sr.release()
+			sr.derived = analyze.Derived{}
 		}
 	}()
 	defer boundMemory()()
@@ -223,10 +224,10 @@ func boundMemory() (restore func()) {
 	return func() { debug.SetMemoryLimit(old) }
 }
 
-// release drops a scale's states and what was derived from them.
+// release drops a scale's states. What was derived from them stays for the comparisons of scales, which come to the same sums.
 func (sr *series) release() {
 	if sr.states != nil {
-		sr.states.vectors.Forget()
+		sr.derived = sr.states.vectors.Forget()
 		sr.states = nil
 	}
 }
@@ -301,6 +302,7 @@ func (s *session) load(ctx context.Context, sr *series) (*states, error) {
 	if st.vectors.Readout, err = s.loadHead(sr); err != nil {
 		return nil, err
 	}
+	st.vectors.Recall(sr.derived)
 	sr.states = st
 	return st, nil
 }
