@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -166,9 +165,11 @@ func (s *session) captureAll(ctx context.Context, sr *series, todo []*Node) erro
 	stage := s.opts.Progress.Stage("capture "+sr.name(), len(todo))
 	defer stage.End()
 
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	rec := s.recorder(stage, stop)
 	g, ctx := errgroup.WithContext(ctx)
 	queue := make(chan []*Node)
-	var recording sync.Mutex
 	g.Go(func() error {
 		defer close(queue)
 		for _, group := range groups {
@@ -183,14 +184,18 @@ func (s *session) captureAll(ctx context.Context, sr *series, todo []*Node) erro
 	for _, m := range models {
 		g.Go(func() error {
 			for group := range queue {
-				if err := s.captureGroup(ctx, m, group, &recording, stage); err != nil {
+				if err := s.captureGroup(ctx, m, group, rec); err != nil {
 					return err
 				}
 			}
 			return nil
 		})
 	}
-	return g.Wait()
+	err = g.Wait()
+	if failure := rec.close(); failure != nil {
+		return failure // the reason of the other
+	}
+	return err
 }
 
 // captureFails gives every query the same error, which no query caused.
@@ -222,21 +227,16 @@ func byPicture(todo []*Node) [][]*Node {
 	return groups
 }
 
-func (s *session) captureGroup(ctx context.Context, m *extract.Model, group []*Node, recording *sync.Mutex, stage Stage) error {
+func (s *session) captureGroup(ctx context.Context, m *extract.Model, group []*Node, rec *recorder) error {
 	start := time.Now()
-	record := func(n *Node, blobs []ledger.Blob, failed bool) error {
-		recording.Lock()
-		defer recording.Unlock()
-		defer stage.Step(1)
-		defer func() { start = time.Now() }()
-		return s.record(n, blobs, failed, start)
+	record := func(n *Node, blobs []ledger.Blob, failed bool) {
+		rec.put(n, blobs, failed, start)
+		start = time.Now()
 	}
 	image := group[0].image
 	if image == "" && !group[0].alone {
 		for _, n := range group {
-			if err := record(n, failureBlobs("image", errors.New(n.imageErr)), true); err != nil {
-				return err
-			}
+			record(n, failureBlobs("image", errors.New(n.imageErr)), true)
 		}
 		return nil
 	}
@@ -254,28 +254,25 @@ func (s *session) captureGroup(ctx context.Context, m *extract.Model, group []*N
 	for i, n := range group {
 		questions[i] = n.question
 	}
-	var recordErr error
+	var odd error
 	err := m.Capture(ctx, picture, questions, func(i int, c *extract.Capture, err error) {
-		if recordErr != nil {
-			return
-		}
 		if err != nil {
 			var q *extract.QueryError
 			stage := "capture"
 			if errors.As(err, &q) {
 				stage, err = q.Stage, q.Err
 			}
-			recordErr = record(group[i], failureBlobs(stage, err), true)
+			record(group[i], failureBlobs(stage, err), true)
 			return
 		}
 		blobs, err := captureBlobs(c)
 		if err != nil {
-			recordErr = err
+			odd = errors.Join(odd, err)
 			return
 		}
-		recordErr = record(group[i], blobs, false)
+		record(group[i], blobs, false)
 	})
-	return errors.Join(recordErr, err)
+	return errors.Join(odd, err)
 }
 
 // captureBlobs are the two outputs of a query: "states", float32 [blocks, width] as .npy, and "answer", everything else as JSON.

@@ -311,7 +311,9 @@ func (s *session) each(ctx context.Context, stage string, nodes []*Node, work fu
 	s.getToWork()
 	progress := s.opts.Progress.Stage(stage, len(nodes))
 	defer progress.End()
-	var mu sync.Mutex
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	rec := s.recorder(progress, stop)
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(runtime.GOMAXPROCS(0))
 	for _, n := range nodes {
@@ -325,19 +327,19 @@ func (s *session) each(ctx context.Context, stage string, nodes []*Node, work fu
 				if ctx.Err() != nil {
 					return ctx.Err()
 				}
-				mu.Lock()
 				s.finish(n, outcome{err: err})
-				mu.Unlock()
 				progress.Step(1)
 				return nil
 			}
-			mu.Lock()
-			defer mu.Unlock()
-			defer progress.Step(1)
-			return s.record(n, blobs, false, start)
+			rec.put(n, blobs, false, start)
+			return nil
 		})
 	}
-	return g.Wait()
+	err := g.Wait()
+	if failure := rec.close(); failure != nil {
+		return failure // the reason of the other
+	}
+	return err
 }
 
 // steadily repeats work whose inputs were written to meanwhile, though they hold the same bytes again.
@@ -351,23 +353,6 @@ func (s *session) steadily(work func() error) error {
 		s.opts.Progress.Note("%v; what was read meanwhile is read again", err)
 	}
 	return fmt.Errorf("%w, %d times over: let nothing write there while swaprun runs", err, tries)
-}
-
-// record stores one outcome and finishes the node, if the files behind it are what its key says.
-func (s *session) record(n *Node, blobs []ledger.Blob, failed bool, start time.Time) error {
-	took := time.Since(start)
-	if err := n.inputs.Check(context.Background()); err != nil {
-		return fmt.Errorf("%s: %w", n.ID, err)
-	}
-	if s.verification != nil {
-		return s.verification.compare(n, blobs, failed, s.meta(n.Kind, start, took))
-	}
-	results, err := s.led.Record(ledger.Record{Key: n.Key, Outputs: blobs, Failed: failed, Meta: s.meta(n.Kind, start, took)})
-	if err != nil {
-		return fmt.Errorf("record %s: %w", n.ID, err)
-	}
-	s.finish(n, outcome{failed: failed, outputs: results[0].Outputs, seq: results[0].Seq, claims: results[0].Claims, conflict: results[0].Conflict})
-	return nil
 }
 
 // meta says who computed a node. Only captures run in onnxruntime.
