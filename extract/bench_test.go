@@ -44,11 +44,16 @@ func processTime() time.Duration {
 
 // benchPair is a checkpoint, a picture and a pair of questions about it. SWAPRUN_BENCH_CHECKPOINT names another checkpoint than the
 // tiny one of the tests, SWAPRUN_BENCH_PROCESSOR the one that lends it a tokenizer, SWAPRUN_BENCH_SIZE another picture than
-// 112×112, as 640x480.
+// 112×112, as 640x480, SWAPRUN_BENCH_TOKENS the most tokens of an answer.
 func benchPair(b *testing.B) (*Program, []byte, []string) {
 	src := Source{Checkpoint: os.Getenv("SWAPRUN_BENCH_CHECKPOINT"), Processor: os.Getenv("SWAPRUN_BENCH_PROCESSOR")}
 	if src.Checkpoint == "" {
 		src.Checkpoint = "family/testdata/qwen2_5_vl/base/checkpoint"
+	}
+	if s := os.Getenv("SWAPRUN_BENCH_TOKENS"); s != "" {
+		if _, err := fmt.Sscan(s, &src.MaxNew); err != nil {
+			b.Fatal(err)
+		}
 	}
 	w, h := 112, 112
 	if s := os.Getenv("SWAPRUN_BENCH_SIZE"); s != "" {

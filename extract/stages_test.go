@@ -9,7 +9,6 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -30,27 +29,25 @@ func BenchmarkStages(b *testing.B) {
 		}
 		b.Run(mode.String(), func(b *testing.B) {
 			s := &stages{}
-			start := time.Now()
-			m := open(b, p, Options{Weights: mode})
-			b.ReportMetric(time.Since(start).Seconds(), "open-s")
-			memory := watchMemory()
-			for b.Loop() {
+			memory, dir, start := watchMemory(), b.TempDir(), time.Now()
+			m := open(b, p, Options{Weights: mode, Trace: dir})
+			opened := time.Since(start)
+			pairs := 0
+			for ; b.Loop(); pairs++ {
 				s.run(b, m, file, questions)
 			}
+			b.ReportMetric(opened.Seconds(), "open-s")
 			for i, name := range stageNames {
 				n := float64(s.count[i])
 				b.ReportMetric(s.wall[i].Seconds()/n, name+"-s")
 				b.ReportMetric(s.cpu[i].Seconds()/n, name+"-cpu-s")
 			}
 			b.ReportMetric(0, "ns/op") // is all of these together
-			b.ReportMetric(float64(memory())/1e6, "anonymous-MB")
+			anonymous, mapped := memory()
+			b.ReportMetric(float64(anonymous)/1e6, "anonymous-MB")
+			b.ReportMetric(float64(mapped)/1e6, "mapped-MB")
 			m.Close()
-
-			dir := b.TempDir()
-			m = open(b, p, Options{Weights: mode, Trace: dir})
-			(&stages{}).run(b, m, file, questions)
-			m.Close()
-			reportTrace(b, dir)
+			reportTrace(b, dir, pairs)
 		})
 	}
 }
@@ -102,14 +99,15 @@ func (s *stages) run(b *testing.B, m *Model, file []byte, questions []string) {
 	s.count[at] += max(len(group[0].out), len(group[1].out))
 }
 
-// watchMemory samples this process's anonymous memory until the function it returns is called, which says the most seen.
-func watchMemory() func() int64 {
+// watchMemory samples this process's memory until the function it returns is called, which says the most seen: what is its own, and the
+// pages of files it has mapped, which the system can take back.
+func watchMemory() func() (anonymous, mapped int64) {
 	stop := make(chan struct{})
-	var most int64
+	var anonymous, mapped int64
 	var done sync.WaitGroup
 	done.Go(func() {
 		for {
-			most = max(most, anonymous())
+			anonymous, mapped = max(anonymous, memoryOf("RssAnon:")), max(mapped, memoryOf("RssFile:"))
 			select {
 			case <-stop:
 				return
@@ -117,23 +115,23 @@ func watchMemory() func() int64 {
 			}
 		}
 	})
-	return func() int64 { close(stop); done.Wait(); return most }
+	return func() (int64, int64) { close(stop); done.Wait(); return anonymous, mapped }
 }
 
-// anonymous is RssAnon in bytes; 0 where there is no /proc.
-func anonymous() int64 {
+// memoryOf is a line of this process's status in bytes; 0 where there is no /proc.
+func memoryOf(line string) int64 {
 	raw, err := os.ReadFile("/proc/self/status")
 	if err != nil {
 		return 0
 	}
-	_, rest, _ := bytes.Cut(raw, []byte("RssAnon:"))
-	line, _, _ := bytes.Cut(rest, []byte("kB"))
-	n, _ := strconv.ParseInt(strings.TrimSpace(string(line)), 10, 64)
+	_, rest, _ := bytes.Cut(raw, []byte(line))
+	value, _, _ := bytes.Cut(rest, []byte("kB"))
+	n, _ := strconv.ParseInt(strings.TrimSpace(string(value)), 10, 64)
 	return n << 10
 }
 
-// reportTrace reads the traces of one pair: the share of matrix products in every stage, and with -v the costliest operators.
-func reportTrace(b *testing.B, dir string) {
+// reportTrace reads the traces of some pairs, each the same runs: the share of matrix products in every stage, and with -v the costliest operators.
+func reportTrace(b *testing.B, dir string, pairs int) {
 	type event struct {
 		Cat, Name string
 		TS, Dur   int64
@@ -163,15 +161,16 @@ func reportTrace(b *testing.B, dir string) {
 		slices.SortFunc(runs, func(x, y event) int { return cmp.Compare(x.TS, y.TS) })
 		ops := map[string]map[string]int64{} // stage, operator: microseconds
 		count := map[string]int{}
+		each := len(runs) / pairs
 		for i := range runs {
-			count[stageOf(graph, i)]++
+			count[stageOf(graph, i%each)]++
 		}
 		for _, e := range events {
 			if e.Cat != "Node" || !strings.HasSuffix(e.Name, "_kernel_time") {
 				continue
 			}
 			i, _ := slices.BinarySearchFunc(runs, e.TS, func(r event, at int64) int { return cmp.Compare(r.TS, at+1) })
-			stage := stageOf(graph, i-1)
+			stage := stageOf(graph, max(i-1, 0)%each)
 			if ops[stage] == nil {
 				ops[stage] = map[string]int64{}
 			}
@@ -197,7 +196,6 @@ func reportTrace(b *testing.B, dir string) {
 			b.Logf("%s, %d runs:%s", stage, count[stage], table)
 		}
 	}
-	runtime.KeepAlive(dir)
 }
 
 // stageOf names the ith run of a graph during one pair.
@@ -206,7 +204,7 @@ func stageOf(graph string, i int) string {
 	case graph != "text":
 		return graph
 	case i < 2:
-		return [...]string{"prefill", "second"}[max(i, 0)]
+		return [...]string{"prefill", "second"}[i]
 	}
 	return "step"
 }

@@ -38,10 +38,11 @@ func (l *Linear) ForwardRows(g *Graph, x onnx.Value, from, to int64) onnx.Value 
 type span struct{ from, to int64 }
 
 // A streamed weight is converted and used in parts of about partBytes in float32, which the processor's cache holds between the two: a
-// decoding step is then bound by reading the stored bytes, and takes half the time. No part has fewer than minPart rows: the
-// runtime sums in another order where a thread has few columns to compute.
+// decoding step then takes less than half the time. Smaller ones still would make it
+// a little faster, and opening a session slow, which is more than linear in the number of nodes. No part has fewer than minPart
+// rows: the runtime sums in another order where a thread has few columns to compute.
 const (
-	partBytes = 8 << 20
+	partBytes = 2 << 20
 	minPart   = 256
 )
 
