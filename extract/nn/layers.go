@@ -37,13 +37,13 @@ func (l *Linear) ForwardRows(g *Graph, x onnx.Value, from, to int64) onnx.Value 
 // A span is rows [from, to) of a weight.
 type span struct{ from, to int64 }
 
-// A streamed weight is converted and used in parts of about partBytes in float32, which the processor's cache holds between the two: a
-// decoding step then takes less than half the time. Smaller ones still would make it
-// a little faster, and opening a session slow, which is more than linear in the number of nodes. No part has fewer than minPart
-// rows: the runtime sums in another order where a thread has few columns to compute.
+// A streamed weight is converted and used in parts of about partBytes in float32, which the processor's cache holds between
+// the two: a decoding step then takes little more than half the time. Smaller parts still would make it a little faster, and
+// opening a session slow: the runtime's passes over a graph take time with the square of its conversions. minPart bounds their
+// number in wide models; and a part must not leave a thread fewer than 65 columns, which the runtime sums in another order.
 const (
 	partBytes = 2 << 20
-	minPart   = 256
+	minPart   = 512
 )
 
 func (l *Linear) parts(from, to int64) []span {
