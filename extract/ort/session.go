@@ -102,6 +102,11 @@ func (o Options) session() (_ *onnxruntime.SessionOptions, err error) {
 	if err := options.SetInterOpNumThreads(1); err != nil {
 		return nil, err
 	}
+	// A memory pattern would have the runtime reserve one block for all weights, mapped ones too, which the system refuses where
+	// they are more than the machine's memory.
+	if err := options.SetMemPattern(false); err != nil {
+		return nil, err
+	}
 	entries := [][2]string{
 		// The graphs of a model take turns; a pool that goes on spinning after its run would steal the next one's cores.
 		{"session.force_spinning_stop", "1"},
