@@ -120,11 +120,6 @@ func (o Options) session() (_ *onnxruntime.SessionOptions, err error) {
 	if o.Streamed {
 		// Folding is what would turn every weight into a float32 copy.
 		entries = append(entries, [2]string{"optimization.disable_specified_optimizers", "ConstantFolding"})
-		// A plan of memory sets room aside for all weights at once, though they are mapped from their files and never put there: 28 GB
-		// for a model of 7 billion parameters stored as float32, which the kernel refuses a smaller machine.
-		if err := options.SetMemPattern(false); err != nil {
-			return nil, err
-		}
 	}
 	for _, e := range entries {
 		if err := options.AddSessionConfigEntry(e[0], e[1]); err != nil {
