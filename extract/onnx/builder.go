@@ -65,6 +65,7 @@ type Builder struct {
 	constants []constant
 	byConst   map[string]Value
 	renamed   map[string]string // edges that are graph outputs
+	between   []Value           // edges, as operators made them
 }
 
 // NewBuilder starts an empty graph.
@@ -209,6 +210,7 @@ func (b *Builder) addMany(domain, op string, outputs, inputs []Value, attrs ...a
 			outputs[i].name = fmt.Sprintf("%s_%d_%d", op, b.Nodes(), i)
 		}
 		b.still[outputs[i].name] = still
+		b.between = append(b.between, outputs[i])
 		n.outputs = append(n.outputs, outputs[i].name)
 	}
 	if still {

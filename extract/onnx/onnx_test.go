@@ -2,6 +2,7 @@ package onnx
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -98,6 +99,37 @@ func TestModel(t *testing.T) {
 	}
 	if got := text(fields(t, all(graph, 11)[0]), 1); cmp.Diff([]string{"x"}, got) != "" {
 		t.Errorf("inputs %v", got)
+	}
+}
+
+// Every edge says its type, with the names of its lengths; what the graph computes does not hang on it.
+func TestModelTypesEdges(t *testing.T) {
+	b := small()
+	raw, err := b.Model(func(string) (string, error) { return "a.bin", nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, info := range all(fields(t, all(fields(t, raw), 7)[0]), 13) {
+		f := fields(t, info)
+		line := text(f, 1)[0]
+		tensor := fields(t, all(fields(t, all(f, 2)[0]), 1)[0])
+		for _, dim := range all(fields(t, all(tensor, 2)[0]), 1) {
+			if d := fields(t, dim)[0]; d.num == 2 {
+				line += " " + string(d.bytes)
+			} else {
+				line += fmt.Sprint(" ", d.int)
+			}
+		}
+		got = append(got, fmt.Sprint(line, " type ", tensor[0].int))
+	}
+	// The sum is the graph's output and described there.
+	want := []string{"Cast_0 2 3 type 1", "FusedMatMul_1 batch 2 type 1"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if digested := all(fields(t, all(fields(t, b.marshal(nil)), 7)[0]), 13); len(digested) > 0 {
+		t.Error("the digest counts what follows from the operators")
 	}
 }
 

@@ -76,6 +76,16 @@ func (b *Builder) marshalGraph(locate func(Weight) string) []byte {
 	for _, v := range b.outputs {
 		g = appendBytes(g, 12, marshalInfo(v))
 	}
+	if locate == nil {
+		return g
+	}
+	// onnxruntime infers most of these types, but loses the names of lengths on the way; and what has a length without a name it can
+	// give no other's memory, for which it compares it with everything free so far: seconds in a large graph.
+	for _, v := range b.between {
+		if _, ok := b.renamed[v.name]; !ok {
+			g = appendBytes(g, 13, marshalInfo(v))
+		}
+	}
 	return g
 }
 

@@ -117,9 +117,14 @@ func (o Options) session() (_ *onnxruntime.SessionOptions, err error) {
 	if o.Folder != "" {
 		entries = append(entries, [2]string{"session.model_external_initializers_file_folder_path", o.Folder})
 	}
+	// The graphs are built of the runtime's fused operators, so that its search for some to fuse, tens of passes, finds nothing.
+	// Of its passes only constant folding is wanted, which turns every weight into a float32 copy.
+	level := onnxruntime.GraphOptimizationLevel(onnxruntime.GraphOptimizationLevelEnableBasic)
 	if o.Streamed {
-		// Folding is what would turn every weight into a float32 copy.
-		entries = append(entries, [2]string{"optimization.disable_specified_optimizers", "ConstantFolding"})
+		level = onnxruntime.GraphOptimizationLevelDisableAll
+	}
+	if err := options.SetGraphOptimizationLevel(level); err != nil {
+		return nil, err
 	}
 	for _, e := range entries {
 		if err := options.AddSessionConfigEntry(e[0], e[1]); err != nil {
