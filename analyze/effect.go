@@ -7,7 +7,7 @@ import (
 
 func init() {
 	Register(Metric{
-		Name: "effect-size", Version: 2, Title: "How well an axis' direction calls single pairs", Shape: ShapeCurve,
+		Name: "effect-size", Version: 3, Title: "How well an axis' direction calls single pairs", Shape: ShapeCurve,
 		About: "√coherence (typical cosine between a delta and its axis), leave-one-out sign accuracy (how often the other pairs' direction calls a pair right), " +
 			"area under the ROC curve of canonical against opposite pairs, and the reliability of the mean direction (Spearman–Brown).",
 		Compute: effectSize,
@@ -35,7 +35,10 @@ func effectSize(v *Vectors, subset Subset, o Options) (*Result, error) {
 		{"reliability-", func(f *facts, a int) Estimate {
 			n := float64(f.axisN(a))
 			return transform(f.estimates["coherence/"+Axes[a]], func(c float64) float64 {
-				return max(n*c/(1+(n-1)*c), 0) // a negative coherence is no reliability
+				if c <= 0 { // no reliability; and below −1/(n−1), beyond the pole, the formula would call it more than whole
+					return 0
+				}
+				return n * c / (1 + (n-1)*c)
 			})
 		}},
 	}

@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -619,5 +620,36 @@ func TestResultsAreReproducible(t *testing.T) {
 		if d := cmp.Diff(first, render()); d != "" {
 			t.Errorf("with %d processors: %s", p, d)
 		}
+	}
+}
+
+// A coherence of 0 or less is no reliability. Below −1/(n−1), beyond its pole, the Spearman–Brown formula would give more than 1, and an
+// interval's lower end above its upper one.
+func TestReliabilityOfNegativeCoherence(t *testing.T) {
+	v := toy(24, 6, 5)
+	for i := range v.Swapped { // no direction: coherences on both sides of 0
+		rng := rand.New(rand.NewPCG(5, uint64(i)))
+		for k := range v.Swapped[i] {
+			v.Swapped[i][k] = v.Original[i][k] + float32(rng.NormFloat64())
+		}
+	}
+	r := run(t, v, "effect-size", AllPairs, Options{Draws: 200, Seed: 1})
+	ends := 0
+	for _, l := range r.Curve.Lines {
+		if !strings.HasPrefix(l.Key, "reliability-") {
+			continue
+		}
+		for _, p := range l.Points {
+			if p.Low == nil || p.High == nil {
+				continue
+			}
+			ends++
+			if !(*p.Low >= 0 && *p.Low <= *p.High && *p.High < 1) {
+				t.Errorf("%s, block %d: [%v, %v], expected 0 ≤ low ≤ high < 1", l.Key, p.Block, *p.Low, *p.High)
+			}
+		}
+	}
+	if ends == 0 {
+		t.Fatal("no interval seen")
 	}
 }

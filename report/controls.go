@@ -149,6 +149,28 @@ func (w *modelWriter) conditions(sweeps bool) []string {
 	return out
 }
 
+// taken says what conditions do.
+func taken(conditions []string) []string {
+	var out []string
+	for _, c := range conditions {
+		switch c {
+		case "text-only":
+			out = append(out, "asked without the picture")
+		case "grey-image":
+			out = append(out, "asked beside a grey one")
+		case "other-image":
+			out = append(out, "asked beside another pair's")
+		case "order-question":
+			out = append(out, "asked which object is mentioned first, which is no relation in space")
+		case "random-pairs":
+			out = append(out, "with the swapped question of another pair")
+		default:
+			out = append(out, conditionName(c))
+		}
+	}
+	return out
+}
+
 // metricsUnder lists a model's metrics of one shape under a condition.
 func (w *modelWriter) metricsUnder(condition string) []string {
 	var out []string
@@ -167,8 +189,7 @@ func (w *modelWriter) controls() {
 		return
 	}
 	s := sectionView{ID: w.id("controls"), Title: "Does it need the picture?",
-		Lede: "The same questions without the picture, beside a grey one, beside another pair's; a question about the same objects and no relation in space; and differences between questions of " +
-			"different pairs. A line that stays where it is without the picture is about the words, not about space."}
+		Lede: "The same pairs with something essential taken away: " + listed(taken(conditions)) + ". A line that stays where it is without the picture is about the words, not about space."}
 	var curves, tables []string
 	for _, condition := range conditions {
 		for _, metric := range w.metricsUnder(condition) {

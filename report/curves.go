@@ -37,7 +37,7 @@ func keyName(key string) string {
 	}
 	for _, axis := range axisNames {
 		if stem, ok := strings.CutSuffix(key, "-"+axis); ok {
-			return strings.ReplaceAll(stem, "-", " ") + ", " + axis
+			return keyName(stem) + ", " + axis
 		}
 	}
 	if strings.Contains(key, ": ") { // names a scale
@@ -66,6 +66,21 @@ var keyNames = map[string]string{
 	AlignMean:             "mean deltas",
 	AlignShuffled:         "shuffled quads",
 	"excess":              "per quad, less shuffled",
+
+	"sqrt-coherence":        "√coherence",
+	"sign-accuracy":         "called right by the others",
+	"auc":                   "area under ROC",
+	"spearman":              "Spearman's ρ",
+	"kendall":               "Kendall's τ",
+	"labels":                "permuted labels",
+	"unsigned":              "without signs",
+	"top-removed":           "top components removed",
+	"top-dimension":         "share of the top dimension",
+	"participation":         "participation ratio",
+	"answer-share":          "share in answer directions",
+	"flipped":               "answer flipped",
+	"unflipped":             "answer kept",
+	"vd-ei-without-answers": "vertical × distance, without answers",
 
 	"per-sample-consistent": "per quad, consistent scenes",
 	"per-sample-counter":    "per quad, counter scenes",
@@ -160,11 +175,68 @@ func counts(pts []linePoint) string {
 	return fmt.Sprintf("n = %d–%d", lo, hi)
 }
 
+// countsOf are the counts behind several lines: the one they share, or from where to where they go.
+func countsOf(lines []lineSeries) string {
+	var all []linePoint
+	for _, l := range lines {
+		all = append(all, l.points...)
+	}
+	return counts(all)
+}
+
+// population names the pairs of a metric's figure. Quads are one set, whatever the pairs' subset.
+func population(r *analyze.Result, subset analyze.Subset) string {
+	if m, ok := analyze.Lookup(r.Metric); ok && (m.Quads || m.Horizontal) {
+		return "all quads"
+	}
+	return subsetName(subset)
+}
+
+// floorLines are the lines of random pairs, axis by axis.
+var floorLines = []string{"random-pairs-horizontal", "random-pairs-vertical", "random-pairs-distance"}
+
+// floors puts the band of random pairs under the panels of coherence: where differences between two questions about different images
+// lie, which holds the model's states for what they are. A panel of one axis takes that axis' band, a panel of all the widest.
+func (f *lineFigure) floors(results ...*analyze.Result) {
+	for i := range f.panels {
+		p := &f.panels[i]
+		var all [][]linePoint
+		for _, r := range results {
+			if r == nil || r.Curve == nil {
+				continue
+			}
+			for a, axis := range axisNames {
+				l, ok := findLine(r.Curve.Lines, floorLines[a])
+				if !ok || p.title != "" && p.title != axis {
+					continue
+				}
+				pts := series(l)
+				for k := range pts {
+					pts[k].nullLo, pts[k].nullHi = pts[k].lo, pts[k].hi
+				}
+				all = append(all, pts)
+			}
+		}
+		p.floor = envelope(all...)
+	}
+	for _, p := range f.panels {
+		if len(p.floor) > 0 {
+			for i, k := range f.keys {
+				if k.band {
+					f.keys[i].text = "95 % under random signs"
+				}
+			}
+			f.keys = append(f.keys, legendKey{text: "95 % of random pairs", tone: toneNull, band: true, edged: true})
+			return
+		}
+	}
+}
+
 // scaleFigure shows every line of one scale's result in one panel, or in one panel per axis where the lines are categories.
 func scaleFigure(own scaled, model string, subset analyze.Subset, faded map[string]bool, limits *[2]float64) *lineFigure {
 	r := own.r
 	f := &lineFigure{title: r.Title, yLabel: r.Curve.Unit, limits: limits, within: r.Curve.Range,
-		subtitle: fmt.Sprintf("%s, %s · %s", model, own.mark.Name, subsetName(subset)) + methodNote(r.Curve.Method)}
+		subtitle: fmt.Sprintf("%s, %s · %s", model, own.mark.Name, population(r, subset)) + methodNote(r.Curve.Method)}
 	f.along(r.Curve)
 	byAxis := slices.ContainsFunc(r.Curve.Lines, func(l analyze.Line) bool { return isOpposite(l.Key) })
 	panels := map[string]int{}
@@ -248,8 +320,11 @@ func scalesFigure(results []scaled, model string, subset analyze.Subset, limits 
 	if first == nil {
 		return nil
 	}
-	f := &lineFigure{title: first.Title + " across scales", yLabel: first.Curve.Unit, limits: limits, within: first.Curve.Range,
-		subtitle: fmt.Sprintf("%s · %s", model, subsetName(subset)) + methodNote(first.Curve.Method)}
+	f := &lineFigure{title: first.Title, yLabel: first.Curve.Unit, limits: limits, within: first.Curve.Range,
+		subtitle: fmt.Sprintf("%s · %s", model, population(first, subset)) + methodNote(first.Curve.Method)}
+	if !strings.HasSuffix(f.title, "?") {
+		f.title += " across scales"
+	}
 	f.along(first.Curve)
 	if first.Condition != "" {
 		f.subtitle = fmt.Sprintf("%s · %s", model, conditionName(first.Condition)) + methodNote(first.Curve.Method)
@@ -273,7 +348,6 @@ func scalesFigure(results []scaled, model string, subset analyze.Subset, limits 
 			p.title = ""
 		}
 		var all [][]linePoint
-		var notes []string
 		for _, s := range results {
 			if s.r == nil || s.r.Curve == nil {
 				continue
@@ -289,17 +363,11 @@ func scalesFigure(results []scaled, model string, subset analyze.Subset, limits 
 			used[s.mark.Name] = true
 			p.lines = append(p.lines, lineSeries{key: s.mark.Name, tone: scaleTone(s.mark), kind: scaleMarker(s.mark), points: pts})
 			all = append(all, pts)
-			if n := counts(pts); n != "" && !slices.Contains(notes, n) {
-				notes = append(notes, n)
-			}
 		}
 		if len(p.lines) == 0 {
 			continue
 		}
-		if len(notes) == 1 {
-			p.note = notes[0]
-		}
-		p.null = envelope(all...)
+		p.note, p.null = countsOf(p.lines), envelope(all...)
 		f.panels = append(f.panels, p)
 	}
 	for _, s := range results {
@@ -346,6 +414,9 @@ func comparisonFigure(r *analyze.Result, marks []ScaleMark, model string, subset
 	}
 	if len(f.panels) == 0 {
 		return nil
+	}
+	for i := range f.panels {
+		f.panels[i].note = countsOf(f.panels[i].lines)
 	}
 	f.nullKey()
 	f.columns = columnsFor(len(f.panels))

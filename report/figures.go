@@ -70,10 +70,12 @@ func drawCurve(w io.Writer, a Artefact, in []Material) error {
 			all = append(all, pick(in[i+1].Result, lead))
 		}
 	}
+	all = append(all, a.floors(in, "")...)
 	f := scaleFigure(scaled{a.Recipe.Scales[0], own}, a.Recipe.Model, a.Recipe.Subset, a.validity(in), sharedLimits(all...))
 	if len(f.panels) == 0 {
 		return ErrEmpty
 	}
+	f.floors(a.floors(in, a.Recipe.Scales[0].Name)...)
 	width := 620.0
 	if len(f.panels) > 1 {
 		width = 330
@@ -90,11 +92,23 @@ func drawScales(w io.Writer, a Artefact, in []Material) error {
 	if f == nil {
 		return ErrEmpty
 	}
+	f.floors(a.floors(in, "")...)
 	width := 330.0
 	if len(f.panels) == 1 {
 		width = 620
 	}
 	return writePNG(w, f.scene(width, 300))
+}
+
+// floors are the lines of random pairs among the inputs: those of one scale, or of all.
+func (a Artefact) floors(in []Material, scale string) []*analyze.Result {
+	var out []*analyze.Result
+	for i, need := range a.Inputs {
+		if need.Metric == MetricFloors && (scale == "" || need.Scale == scale) {
+			out = append(out, pick(in[i].Result, floorLines))
+		}
+	}
+	return out
 }
 
 func (a Artefact) where() string {
@@ -110,7 +124,7 @@ func drawHeat(w io.Writer, a Artefact, in []Material) error {
 	if len(g.Rows) == 0 {
 		return ErrEmpty
 	}
-	return writePNG(w, (&heatFigure{title: in[0].Result.Title, subtitle: a.where() + " · " + g.Unit, grid: g, faded: a.validity(in), cell: 62}).scene())
+	return writePNG(w, (&heatFigure{title: in[0].Result.Title, subtitle: a.where() + " · " + g.Unit + perCategory(&analyze.Result{Grids: []analyze.Grid{g}}), grid: g, faded: a.validity(in), cell: 62}).scene())
 }
 
 func drawPCA(w io.Writer, a Artefact, in []Material) error {
@@ -146,7 +160,11 @@ func drawTrajectory(w io.Writer, a Artefact, in []Material) error {
 }
 
 func drawAblation(w io.Writer, a Artefact, in []Material) error {
-	f := ablationFigure(a.of(MetricPredStats, in), a.of(MetricCoherence, in), a.of(MetricAlignment, in), a.Recipe.Model, a.Recipe.Subset, a.Recipe.Block)
+	block := a.Recipe.Block
+	if b := recommended(a.of(MetricRecommended, in), a.Recipe.Layers); b >= 0 {
+		block = b
+	}
+	f := ablationFigure(a.of(MetricPredStats, in), a.of(MetricCoherence, in), a.of(MetricAlignment, in), a.Recipe.Model, a.Recipe.Subset, block)
 	if f == nil || len(f.panels) == 0 {
 		return ErrEmpty
 	}

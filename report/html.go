@@ -33,7 +33,7 @@ const (
 )
 
 // PageVersion is raised when the page of an unchanged bundle changes by code, not by its template, style or script.
-const PageVersion = 1
+const PageVersion = 2
 
 // PageKey names the page's making: what renders the same bundle to the same bytes has the same key.
 func PageKey() string {
@@ -135,6 +135,7 @@ type turnSet struct {
 type modelView struct {
 	ID, Name, Facts string
 	Focus           int
+	Why             string // Focus
 	Summary         figureView
 	Sections        []sectionView
 	Scales          []Scale
@@ -195,6 +196,7 @@ type heatView struct {
 	Block   int
 	Maps    []template.HTML
 	Caption string
+	Numbers *tableView
 	Sources sourcesView
 }
 
@@ -294,6 +296,15 @@ func (p *page) entries(m *Model, metric string, subset analyze.Subset) []Entry {
 	return out
 }
 
+// results are the entries' results, some of which may be nil.
+func results(entries []Entry) []*analyze.Result {
+	var out []*analyze.Result
+	for _, e := range entries {
+		out = append(out, e.Result)
+	}
+	return out
+}
+
 func anyResult(entries []Entry) *analyze.Result {
 	for _, e := range entries {
 		if e.Result != nil {
@@ -323,6 +334,18 @@ func scaledBy(m *Model, entries []Entry) []scaled {
 // sources says where a figure's numbers come from.
 func sources(entries ...Entry) sourcesView {
 	var v sourcesView
+	several := slices.ContainsFunc(entries, func(e Entry) bool { return e.Model != entries[0].Model })
+	// Scales often share a note: it is said once, with their names.
+	var notes []string
+	of := map[string][]string{}
+	note := func(text, scale string) {
+		if !slices.Contains(notes, text) {
+			notes = append(notes, text)
+		}
+		if scale != "" && !slices.Contains(of[text], scale) {
+			of[text] = append(of[text], scale)
+		}
+	}
 	for _, e := range entries {
 		if e.Result == nil {
 			continue
@@ -340,14 +363,23 @@ func sources(entries ...Entry) sourcesView {
 		if what == "" {
 			what = "across scales"
 		}
+		if several {
+			what = e.Model + " " + what
+		}
 		v.Entries = append(v.Entries, sourceView{what + ": " + e.Result.Metric + ", " + subsetName(e.Result.Subset), e.Digest, e.Action})
 		for _, n := range e.Result.Notes {
-			if e.Scale != "" {
-				n = e.Scale + ": " + n
+			if e.Scale == "" && !several {
+				what = ""
 			}
-			if len(v.Notes) < 24 {
-				v.Notes = append(v.Notes, n)
-			}
+			note(n, what)
+		}
+	}
+	for _, text := range notes {
+		if scales := of[text]; len(scales) > 0 {
+			text = listed(scales) + ": " + text
+		}
+		if len(v.Notes) < 24 {
+			v.Notes = append(v.Notes, text)
 		}
 	}
 	return v
@@ -375,16 +407,33 @@ func (p *page) focus(m *Model) int {
 	if slices.Contains(m.Layers, m.Focus) {
 		return m.Focus
 	}
-	// What the released rule recommends for the last scale that has a recommendation.
-	rec := p.entries(m, "recommended-block", analyze.AllPairs)
-	for i := len(rec) - 1; i >= 0; i-- {
-		if r := rec[i].Result; r != nil && r.Table != nil && len(r.Table.Rows) > 0 && len(r.Table.Rows[0].Cells) > 0 {
-			if v := r.Table.Rows[0].Cells[0].Value; v != nil && slices.Contains(m.Layers, int(*v)) {
+	if b := recommended(scaledBy(m, p.entries(m, MetricRecommended, analyze.AllPairs)), m.Layers); b >= 0 {
+		return b
+	}
+	return deepBlock(m.Layers, m.Blocks)
+}
+
+// recommended is the block that the released rule recommends for the last scale that has a recommendation; -1: none has.
+func recommended(results []scaled, layers []int) int {
+	for i := len(results) - 1; i >= 0; i-- {
+		if r := results[i].r; r != nil && r.Table != nil && len(r.Table.Rows) > 0 && len(r.Table.Rows[0].Cells) > 0 {
+			if v := r.Table.Rows[0].Cells[0].Value; v != nil && slices.Contains(layers, int(*v)) {
 				return int(*v)
 			}
 		}
 	}
-	return deepBlock(m.Layers, m.Blocks)
+	return -1
+}
+
+// why says how the block of still figures was chosen.
+func (p *page) why(m *Model) string {
+	switch {
+	case len(m.Layers) == 0 || slices.Contains(m.Layers, m.Focus):
+		return ""
+	case recommended(scaledBy(m, p.entries(m, MetricRecommended, analyze.AllPairs)), m.Layers) >= 0:
+		return "which the released rule recommends for the last scale: there the weakest axis is nearest its peak"
+	}
+	return "the one nearest to 70 % of the depth, as no block is recommended"
 }
 
 // facts are the line under the title, and the warnings a reader must see first.

@@ -28,6 +28,7 @@ type linePanel struct {
 	note  string // under the title: n and the like
 	lines []lineSeries
 	null  []bandPoint // where the value would lie if there were nothing to find
+	floor []bandPoint // where it lies for differences that say nothing about space
 	faded bool        // title and lines of a category that fails the validity rule
 }
 
@@ -56,6 +57,7 @@ type legendKey struct {
 	kind  marker
 	dash  []float64
 	band  bool // a swatch of a band
+	edged bool // of a band with dashed edges
 	dot   bool // a marker without a line
 	faded bool
 }
@@ -87,12 +89,29 @@ func (f *lineFigure) extent() (lo, hi float64) {
 				see(q.hi)
 			}
 		}
-		for _, b := range p.null {
+		for _, b := range append(append([]bandPoint{}, p.null...), p.floor...) {
 			see(b.lo)
 			see(b.hi)
 		}
 	}
 	return lo, hi
+}
+
+// axis is the y-axis of all panels. cut says that something lies beyond limits that hold by definition: an unbiased estimate of a share
+// may fall below 0.
+func (f *lineFigure) axis(panelH float64) (axis span, cut bool) {
+	lo, hi := 0.0, 0.0
+	if f.limits != nil {
+		lo, hi = f.limits[0], f.limits[1]
+	} else {
+		lo, hi = f.extent()
+	}
+	if f.within != nil {
+		cut = lo < f.within[0] || hi > f.within[1]
+		lo, hi = math.Max(lo, f.within[0]), math.Min(hi, f.within[1])
+	}
+	// Zero is what every one of these numbers is read against.
+	return niceSpan(math.Min(lo, 0), math.Max(hi, 0), int(panelH/38), f.within), cut
 }
 
 // blocks is the range of the x-axis.
@@ -120,8 +139,14 @@ const (
 	tickSize  = 11.5
 )
 
-// slack is how much wider a reader's typeface may be than the one widths are measured with.
-const slack = 1.13
+// slack is how much wider a reader's typeface may be than the one widths are measured with, boldSlack likewise in bold.
+const (
+	slack     = 1.13
+	boldSlack = 1.26
+)
+
+// edge is the line along a band that must be told from another band.
+func edge(t tone) style { return style{stroke: t, width: 1, dash: []float64{3, 3}} }
 
 // head draws title and subtitle, and returns the y below them.
 func (s *scene) head(title, subtitle string, compact bool) float64 {
@@ -187,6 +212,11 @@ func (s *scene) legend(keys []legendKey, x, y, w float64) float64 {
 			alpha = .4
 		}
 		switch {
+		case k.band && k.edged:
+			s.add(rect{style{fill: t, alpha: .14}, cx, y - 9, 20, 10})
+			for _, at := range []float64{y - 9, y + 1} {
+				s.add(polyline{edge(t), []xy{{cx, at}, {cx + 20, at}}})
+			}
 		case k.band:
 			s.add(rect{style{fill: t, alpha: .28}, cx, y - 9, 20, 10})
 		default:
@@ -228,17 +258,12 @@ func (f *lineFigure) scene(panelW, panelH float64) *scene {
 	const left, gap, right = 58.0, 16.0, 16.0
 	w := left + float64(columns)*panelW + float64(columns-1)*gap + right
 	s := &scene{w: w, title: f.title}
+	axis, cut := f.axis(panelH)
+	if note := " · cut off where values or bands leave the axis"; cut && !strings.HasSuffix(f.subtitle, note) {
+		f.subtitle += note
+	}
 	y := s.head(f.title, f.subtitle, f.compact)
 	y = s.legend(f.keys, left, y+10, w-left-right)
-
-	lo, hi := 0.0, 0.0
-	if f.limits != nil {
-		lo, hi = f.limits[0], f.limits[1]
-	} else {
-		lo, hi = f.extent()
-	}
-	// Zero is what every one of these numbers is read against.
-	axis := niceSpan(math.Min(lo, 0), math.Max(hi, 0), int(panelH/38), f.within)
 	b0, b1 := f.blocks()
 	titled := 0.0
 	for _, p := range f.panels {
@@ -332,18 +357,34 @@ func (f *lineFigure) panel(s *scene, p linePanel, fr frame, axis span, b0, b1 in
 		s.text(cut(f.place(b), fr.w/float64(len(ticks)), tickSize), x(float64(b)), fr.y+fr.h+16, tickSize, middle, toneSoft)
 	}
 	s.text(name, fr.x+fr.w/2, fr.y+fr.h+31, tickSize, middle, toneSoft)
+	noteY := fr.y - 7
 	if p.title != "" {
 		t := toneInk
 		if p.faded {
 			t = toneSoft
 		}
 		s.add(label{text: p.title, x: fr.x, y: fr.y - 7, size: 13.5, tone: t, bold: true})
-		if p.note != "" {
-			s.text(cut(p.note, fr.w-textWidth(p.title, 13.5)-14, tickSize), fr.x+fr.w, fr.y-7, tickSize, end, toneSoft)
+		// A title that leaves no room sends the note to the foot of the panel.
+		if textWidth(p.title, 13.5)*boldSlack+14+textWidth(p.note, tickSize)*slack > fr.w {
+			noteY = fr.y + fr.h + 31
 		}
 	}
+	if p.note != "" {
+		s.text(cut(p.note, fr.w, tickSize), fr.x+fr.w, noteY, tickSize, end, toneSoft)
+	}
+	// What leaves the axis is cut at the panel's edge.
+	s.clip(fr.y, fr.y+fr.h)
+	defer s.unclip()
 	if len(p.null) > 0 {
 		s.band(p.null, x, y, toneNull, .22)
+	}
+	if len(p.floor) > 0 {
+		s.band(p.floor, x, y, toneNull, .14)
+		var low, high []xy
+		for _, b := range p.floor {
+			low, high = append(low, xy{x(b.x), y(b.lo)}), append(high, xy{x(b.x), y(b.hi)})
+		}
+		s.add(polyline{edge(toneNull), low}, polyline{edge(toneNull), high})
 	}
 	for _, l := range p.lines {
 		var band []bandPoint

@@ -15,7 +15,7 @@ import (
 // shownElsewhere are the metrics with a place of their own in a model's part; all others are drawn by shape under
 // “Further measurements”.
 var shownElsewhere = []string{MetricCoherence, MetricWithinCat, MetricVDEI, MetricAlignment, MetricSimilarity, MetricPredStats, MetricValidity, MetricPCA,
-	"effect-size", "coherence-floors", "accuracy-by-layout", "response-bias"}
+	"effect-size", MetricFloors, "accuracy-by-layout", "response-bias"}
 
 // subsetsShown are those with numbers of their own. The third, all_with_validity, is all pairs with unreliable categories
 // marked, which the page always does.
@@ -23,7 +23,7 @@ var subsetsShown = []analyze.Subset{analyze.AllPairs, analyze.BothCorrect}
 
 func (p *page) model(i int) {
 	m := &p.Bundle.Models[i]
-	v := modelView{ID: "m-" + slug(m.Name), Name: m.Title, Focus: p.focus(m), Scales: m.Scales}
+	v := modelView{ID: "m-" + slug(m.Name), Name: m.Title, Focus: p.focus(m), Why: p.why(m), Scales: m.Scales}
 	if v.Name == "" {
 		v.Name = m.Name
 	}
@@ -131,6 +131,11 @@ func (w *modelWriter) curves(metric string, keys []string, name string) []tabVie
 		for _, e := range w.page.entries(w.m, metric, subset) {
 			limits = append(limits, pick(e.Result, keys))
 		}
+		if metric == MetricCoherence {
+			for _, r := range results(w.page.entries(w.m, MetricFloors, subset)) {
+				limits = append(limits, pick(r, floorLines))
+			}
+		}
 	}
 	for _, subset := range subsetsShown {
 		entries := w.page.entries(w.m, metric, subset)
@@ -141,6 +146,11 @@ func (w *modelWriter) curves(metric string, keys []string, name string) []tabVie
 		f := scalesFigure(picked, w.v.Name, subset, sharedLimits(limits...))
 		if f == nil {
 			continue
+		}
+		if metric == MetricCoherence {
+			random := w.page.entries(w.m, MetricFloors, subset)
+			f.floors(results(random)...)
+			entries = append(entries, random...)
 		}
 		id := w.id(metric, name, string(subset))
 		tabs = append(tabs, tabView{ID: "tab-" + id, Group: w.id(metric, name), Name: subsetName(subset), Checked: len(tabs) == 0,
@@ -182,11 +192,12 @@ func others(r *analyze.Result, keys []string) []string {
 func (w *modelWriter) directions() {
 	s := sectionView{ID: w.id("directions"), Title: "Is there a direction for each axis?",
 		Lede: "Every pair is asked twice with its two objects swapped. If the model keeps a relation as a direction, swapping moves its state along that direction in every scene. " +
-			"Coherence is the mean cosine between those movements, signs aligned: 0 means no common direction, 1 the same movement every time. Grey: where it would lie by chance."}
+			"Coherence is the mean cosine between those movements, signs aligned: 0 means no common direction, 1 the same movement every time. Grey: where it would lie by chance; dashed: where it lies for random pairs, " +
+			"differences between two questions about different pictures, which share what all states of a model share."}
 	s.Tabs = w.curves(MetricCoherence, nil, "")
 	s.addMore(moreView{Title: "The same within each category", Tabs: w.curves(MetricWithinCat, nil, "")})
 	s.addMore(w.measured("effect-size"))
-	s.addMore(w.measured("coherence-floors"))
+	s.addMore(w.measured(MetricFloors))
 	if len(s.Tabs) > 0 || len(s.More) > 0 {
 		w.v.Sections = append(w.v.Sections, s)
 	}
@@ -255,9 +266,56 @@ func (w *modelWriter) heat() *heatView {
 	if len(h.Maps) == 0 {
 		return nil
 	}
-	h.Caption = "Cosine between the mean deltas of every two categories. Blue −1, red +1. Opposites of one axis should be blue; a red patch between above and far is the entanglement. Hatched: a category answered right less than half the time."
+	h.Caption = "Cosine between the mean deltas of every two categories" + perCategory(first) + ". Blue −1, red +1. Opposites of one axis should be blue; a red patch between above and far is the entanglement. Hatched: a category answered right less than half the time."
+	h.Numbers = similarities(entries, h.Block)
 	w.page.Data.Heat[h.Key] = data
 	return h
+}
+
+// perCategory says how many pairs a similarity rests on.
+func perCategory(r *analyze.Result) string {
+	lo, hi := math.MaxInt, 0
+	for _, g := range r.Grids {
+		for i := range min(len(g.Rows), len(g.Cols)) {
+			if n := g.Cells[i][i].N; n > 0 {
+				lo, hi = min(lo, n), max(hi, n)
+			}
+		}
+	}
+	switch {
+	case hi == 0:
+		return ""
+	case lo == hi:
+		return fmt.Sprintf(" (%d pairs each)", hi)
+	}
+	return fmt.Sprintf(" (%d to %d pairs each)", lo, hi)
+}
+
+// similarities are the maps at one block as a table: a row per two categories, a column per scale.
+func similarities(entries []Entry, block int) *tableView {
+	t := &tableView{Caption: fmt.Sprintf("block %d: cosine [95 %% interval], and the smaller number of pairs", block), Columns: []string{""}}
+	var grids []analyze.Grid
+	for _, e := range entries {
+		if e.Result == nil {
+			continue
+		}
+		if g, err := gridAt(e.Result, block); err == nil && (len(grids) == 0 || slices.Equal(g.Rows, grids[0].Rows) && slices.Equal(g.Cols, grids[0].Cols)) {
+			t.Columns, grids = append(t.Columns, e.Scale), append(grids, g)
+		}
+	}
+	if len(grids) == 0 {
+		return nil
+	}
+	for i, a := range grids[0].Rows {
+		for j, b := range grids[0].Cols[:min(i, len(grids[0].Cols))] {
+			row := rowView{Head: keyName(b) + " × " + keyName(a)}
+			for _, g := range grids {
+				row.Cells = append(row.Cells, cellView{estimateText(g.Cells[i][j], g.Unit, true), ""})
+			}
+			t.Rows = append(t.Rows, row)
+		}
+	}
+	return t
 }
 
 func thousandths(r *analyze.Result, block int) []*int {
@@ -302,6 +360,7 @@ func (w *modelWriter) accuracy() {
 		Lede: "A direction inside the model is one thing, a right answer another. A model that always gives the same answer gets one question of each pair right and the other wrong: so look at “both right”."}
 	id := w.id("accuracy", "bars")
 	view := figureView{ID: id, Title: f.title, Caption: f.subtitle, SVG: template.HTML(f.scene(262, 220).svg(id)), Sources: sources(entries...)}
+	view.Numbers = resultTable(entries, "share right [95 % interval]")
 	s.Figures = append(s.Figures, view)
 	if t := trajectoryFigure(scaledBy(w.m, entries), w.v.Name); t != nil && len(t.xLabels) > 1 {
 		s.addMore(moreView{Title: "Accuracy over scales", Figures: []figureView{w.figure(t, w.id("accuracy", "trajectory"), sources(entries...), true)}})
@@ -417,14 +476,16 @@ func (w *modelWriter) changes() {
 	for _, metric := range w.metrics(func(e Entry) bool { return e.Scale == "" }) {
 		m := w.measured(metric)
 		for _, t := range m.Tabs {
+			for i := range t.Figures {
+				t.Figures[i].Caption = m.Lede + " " + t.Figures[i].Caption
+			}
+			for i := range t.Tables {
+				t.Tables[i].Caption = m.Title + ". " + m.Lede
+			}
 			if t.Checked {
-				s.Figures = append(s.Figures, t.Figures...)
-				for _, table := range t.Tables {
-					table.Caption = m.Title
-					s.Tables = append(s.Tables, table)
-				}
+				s.Figures, s.Tables = append(s.Figures, t.Figures...), append(s.Tables, t.Tables...)
 			} else {
-				s.addMore(moreView{Title: m.Title + ": " + t.Name, Figures: t.Figures, Tables: t.Tables})
+				s.addMore(moreView{Title: m.Title + " (" + t.Name + ")", Figures: t.Figures, Tables: t.Tables})
 			}
 		}
 	}
@@ -581,7 +642,7 @@ func resultTable(entries []Entry, caption string) *tableView {
 			n = c.N
 		}
 		if sameN && n > 0 {
-			v.Head += fmt.Sprintf(" (n %d)", n)
+			v.Head += fmt.Sprintf(" (n\u00a0%d)", n)
 		}
 		for _, e := range have {
 			row := tableRow(e.Result.Table, p.row)
@@ -599,7 +660,7 @@ func resultTable(entries []Entry, caption string) *tableView {
 func columnName(c string) string {
 	for _, a := range accuracyColumns {
 		if a.column == c {
-			return a.title
+			return strings.Replace(a.title, " question", "", 1) // beside a row's name there is little room
 		}
 	}
 	return keyName(c)

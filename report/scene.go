@@ -1,6 +1,9 @@
 package report
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // A scene is a figure as a display list: what to draw, in order, in pixels with y downwards. It is drawn once and written
 // as PNG (raster.go) or SVG (svg.go).
@@ -9,6 +12,9 @@ type scene struct {
 	title string // what the figure is, for screen readers and as its name
 	desc  string // what it shows, in words
 	items []any  // shapes below
+
+	clipped     bool // lines, areas and markers that are added are cut at these heights
+	top, bottom float64
 }
 
 // A style is how a shape is painted.
@@ -83,7 +89,83 @@ const (
 	triangle
 )
 
-func (s *scene) add(items ...any) { s.items = append(s.items, items...) }
+func (s *scene) add(items ...any) {
+	for _, item := range items {
+		if s.clipped {
+			item = s.cut(item)
+		}
+		if p, ok := item.(polygon); ok && len(p.pts) < 3 {
+			continue
+		}
+		s.items = append(s.items, item)
+	}
+}
+
+// clip cuts what is added from now on at two heights, unclip ends that.
+func (s *scene) clip(top, bottom float64) { s.clipped, s.top, s.bottom = true, top, bottom }
+func (s *scene) unclip()                  { s.clipped = false }
+
+// cut returns a shape without what lies above or below the clip.
+func (s *scene) cut(item any) any {
+	inside := func(p xy) bool { return p.y >= s.top && p.y <= s.bottom }
+	switch g := item.(type) {
+	case dots:
+		g.pts = slices.DeleteFunc(slices.Clone(g.pts), func(p xy) bool { return !inside(p) })
+		return g
+	case polyline:
+		var pts []xy
+		for i, p := range g.pts {
+			if i > 0 {
+				pts = append(pts, s.crossings(g.pts[i-1], p)...)
+			}
+			if inside(p) {
+				pts = append(pts, p)
+			} else {
+				pts = append(pts, xy{math.NaN(), math.NaN()})
+			}
+		}
+		g.pts = pts
+		return g
+	case polygon:
+		// Half plane by half plane (Sutherland and Hodgman 1974).
+		for _, half := range []struct {
+			at   float64
+			keep func(y float64) bool
+		}{{s.top, func(y float64) bool { return y >= s.top }}, {s.bottom, func(y float64) bool { return y <= s.bottom }}} {
+			var pts []xy
+			for i, p := range g.pts {
+				from := g.pts[(i+len(g.pts)-1)%len(g.pts)]
+				if half.keep(p.y) != half.keep(from.y) {
+					pts = append(pts, between(from, p, half.at))
+				}
+				if half.keep(p.y) {
+					pts = append(pts, p)
+				}
+			}
+			g.pts = pts
+		}
+		return g
+	}
+	return item
+}
+
+// crossings are where the line from a to b meets the clip, in its order; it is interrupted where it is outside.
+func (s *scene) crossings(a, b xy) []xy {
+	var out []xy
+	edges := []float64{s.top, s.bottom}
+	if a.y > b.y {
+		slices.Reverse(edges)
+	}
+	for _, at := range edges {
+		if (a.y < at) != (b.y < at) && a.y != at && b.y != at {
+			out = append(out, between(a, b, at))
+		}
+	}
+	return out
+}
+
+// between is the point at height y on the line through a and b.
+func between(a, b xy, y float64) xy { return xy{a.x + (b.x-a.x)*(y-a.y)/(b.y-a.y), y} }
 
 func (s *scene) line(x1, y1, x2, y2, width float64, t tone) {
 	s.add(polyline{style{stroke: t, width: width}, []xy{{x1, y1}, {x2, y2}}})

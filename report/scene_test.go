@@ -184,3 +184,132 @@ func BenchmarkFigures(b *testing.B) {
 		}
 	}
 }
+
+// An axis never shows a share of −20: it keeps to the limits that hold by definition, says that it does, and what leaves it is cut at the
+// panel's edge and drawn in no other panel.
+func TestBeyondTheAxisIsCut(t *testing.T) {
+	at := func(x, y, lo, hi float64) linePoint {
+		return linePoint{x: x, y: y, lo: lo, hi: hi, p: nan, nullLo: nan, nullHi: nan}
+	}
+	wild := []linePoint{at(0, .2, .1, .3), at(1, -20, -30, 5), at(2, .3, .2, .4)}
+	f := &lineFigure{within: &[2]float64{-1, 1}, panels: []linePanel{{title: "one", lines: []lineSeries{{key: "a", tone: "vertical", points: wild}}}}}
+	axis, cut := f.axis(230)
+	if axis.lo != -1 || axis.hi > 1 || len(axis.ticks) < 4 || !cut {
+		t.Errorf("axis %+v, cut %v; expected −1 to at most 1 with ticks, cut", axis, cut)
+	}
+	s := f.scene(264, 230)
+	if !strings.Contains(f.subtitle, "cut off") {
+		t.Errorf("subtitle %q does not say that something is cut", f.subtitle)
+	}
+	seen, breaks := 0, 0
+	for _, item := range s.items {
+		var pts []xy
+		switch g := item.(type) {
+		case polygon:
+			pts = g.pts
+		case dots:
+			pts = g.pts
+		case polyline:
+			if g.stroke == "" || len(g.pts) < 4 {
+				continue
+			}
+			pts = g.pts
+		}
+		for _, p := range pts {
+			if math.IsNaN(p.y) {
+				breaks++
+				continue
+			}
+			seen++
+			if p.y < s.top-1e-9 || p.y > s.bottom+1e-9 {
+				t.Errorf("%T has a point at %v, outside %v to %v", item, p.y, s.top, s.bottom)
+			}
+		}
+	}
+	if seen < 8 || breaks != 1 {
+		t.Errorf("%d points and %d breaks seen, expected the band, two markers, and one break in the line", seen, breaks)
+	}
+}
+
+// Random pairs lie under coherence as a band of their own: the widest of the scales', axis by axis, told apart in the legend.
+func TestRandomPairsUnderCoherence(t *testing.T) {
+	line := func(key string, lo, hi float64) analyze.Line {
+		return analyze.Line{Key: key, Points: []analyze.Point{{Block: 0, Estimate: analyze.Estimate{Value: ptr((lo + hi) / 2), N: 9, Low: ptr(lo), High: ptr(hi)}}}}
+	}
+	curve := func(metric string, lines ...analyze.Line) *analyze.Result {
+		return &analyze.Result{Metric: metric, Title: "Axis coherence", Curve: &analyze.Curve{Unit: "mean cosine", Lines: lines}}
+	}
+	own := curve(MetricCoherence, line("horizontal", .3, .5), line("vertical", .3, .5))
+	for i := range own.Curve.Lines {
+		own.Curve.Lines[i].Points[0].Null = &analyze.Null{Low: -.01, High: .01}
+	}
+	floors := []*analyze.Result{
+		curve(MetricFloors, line("random-pairs-horizontal", .1, .2), line("random-pairs-vertical", 0, .05), line("unsigned-horizontal", -1, 1)),
+		nil,
+		curve(MetricFloors, line("random-pairs-horizontal", .15, .3)),
+	}
+	f := scalesFigure([]scaled{{ScaleMark{Name: "a"}, own}}, "m", analyze.AllPairs, nil)
+	f.floors(floors...)
+	if got, want := f.panels[0].floor, (bandPoint{0, .1, .3}); len(got) != 1 || got[0] != want {
+		t.Errorf("horizontal: floor %v, expected %v", got, want)
+	}
+	if got, want := f.panels[1].floor, (bandPoint{0, 0, .05}); len(got) != 1 || got[0] != want {
+		t.Errorf("vertical: floor %v, expected %v", got, want)
+	}
+	var keys []string
+	for _, k := range f.keys {
+		keys = append(keys, k.text)
+	}
+	if want := []string{"a", "95 % under random signs", "95 % of random pairs"}; !slices.Equal(keys, want) {
+		t.Errorf("legend %q, expected %q", keys, want)
+	}
+	if f := scaleFigure(scaled{ScaleMark{Name: "a"}, own}, "m", analyze.AllPairs, nil, nil); len(f.panels) != 1 {
+		t.Errorf("%d panels", len(f.panels))
+	} else if f.floors(floors...); f.panels[0].floor[0] != (bandPoint{0, 0, .3}) {
+		t.Errorf("all axes in one panel: floor %v, expected the widest", f.panels[0].floor)
+	}
+}
+
+// A figure names the pairs it is of: quads are one set, whatever folder the figure lies in. Counts that differ are given as a range, and a
+// long title sends them to the panel's foot.
+func TestFiguresSayWhatTheyAreOf(t *testing.T) {
+	point := func(n int) []analyze.Point {
+		return []analyze.Point{{Block: 0, Estimate: analyze.Estimate{Value: ptr(.5), N: n}}, {Block: 1, Estimate: analyze.Estimate{Value: ptr(.6), N: n}}}
+	}
+	of := func(metric, key string, n int) *analyze.Result {
+		return &analyze.Result{Metric: metric, Title: "T?", Curve: &analyze.Curve{Lines: []analyze.Line{{Key: key, Points: point(n)}}}}
+	}
+	if f := scaleFigure(scaled{ScaleMark{Name: "s"}, of(MetricAlignment, AlignPerSample, 7)}, "m", analyze.BothCorrect, nil, nil); !strings.Contains(f.subtitle, "all quads") {
+		t.Errorf("alignment in the folder of correct pairs: %q, expected all quads", f.subtitle)
+	}
+	f := scalesFigure([]scaled{{ScaleMark{Name: "s"}, of(MetricVDEI, "hv-ei-disattenuated", 7)}, {ScaleMark{Name: "t"}, of(MetricVDEI, "hv-ei-disattenuated", 9)}}, "m", analyze.BothCorrect, nil)
+	if f.title != "T?" || f.panels[0].note != "n = 7–9" {
+		t.Errorf("title %q, note %q", f.title, f.panels[0].note)
+	}
+	foot := func(width float64) (y float64) {
+		for _, item := range f.scene(width, 230).items {
+			if l, ok := item.(label); ok && l.text == "n = 7–9" {
+				y = l.y
+			}
+		}
+		return y
+	}
+	if foot(640) > 100 || foot(264) < 250 {
+		t.Errorf("note at %v in a wide panel and at %v in a narrow one, expected the head and the foot", foot(640), foot(264))
+	}
+}
+
+// What holds for several scales is noted once, and models are told apart where there are several.
+func TestNotesAreGathered(t *testing.T) {
+	entry := func(model, scale string, notes ...string) Entry {
+		return Entry{Model: model, Scale: scale, Result: &analyze.Result{Metric: "x", Notes: notes}}
+	}
+	v := sources(entry("m", "a", "n1"), entry("m", "b", "n2", "n1"), entry("m", "c", "n1"))
+	if want := []string{"a, b and c: n1", "b: n2"}; !slices.Equal(v.Notes, want) {
+		t.Errorf("notes %q, expected %q", v.Notes, want)
+	}
+	v = sources(entry("m", "a", "n1"), entry("k", "a", "n1"))
+	if want := []string{"m a and k a: n1"}; !slices.Equal(v.Notes, want) || !strings.HasPrefix(v.Entries[1].What, "k a: ") {
+		t.Errorf("notes %q, expected %q; %q", v.Notes, want, v.Entries[1].What)
+	}
+}

@@ -102,6 +102,8 @@ func (w *modelWriter) words(coh, ei, acc []Entry, last int) modelAnswer {
 		}
 	}
 	var shared, lacking []string
+	random, chance := w.page.entries(w.m, MetricFloors, analyze.AllPairs), "above chance"
+	n, same := 0, true
 	for _, axis := range axisNames {
 		e := at(coh[last].Result, axis, b)
 		if e.Value == nil {
@@ -110,12 +112,19 @@ func (w *modelWriter) words(coh, ei, acc []Entry, last int) modelAnswer {
 		line := fmt.Sprintf("%s %s", axis, interval(val(e.Value), val(e.Low), val(e.High)))
 		if first >= 0 && first < last {
 			if was := at(coh[first].Result, axis, b); was.Value != nil {
-				line += fmt.Sprintf(" (%s: %s)", w.m.Scales[first].Name, short(*was.Value))
+				line += fmt.Sprintf(" (%s: %s)", w.m.Scales[first].Name, interval(*was.Value, val(was.Low), val(was.High)))
 			}
 		}
+		if n > 0 && n != e.N {
+			same = false
+		}
+		n = e.N
 		floor := 0.0
 		if e.Null != nil {
 			floor = e.Null.High
+		}
+		if r := at(random[last].Result, "random-pairs-"+axis, b); r.High != nil {
+			floor, chance = math.Max(floor, *r.High), "above chance and above random pairs"
 		}
 		low := val(e.Low)
 		if math.IsNaN(low) {
@@ -127,18 +136,27 @@ func (w *modelWriter) words(coh, ei, acc []Entry, last int) modelAnswer {
 			lacking = append(lacking, line)
 		}
 	}
+	pairs := ""
+	if same && n > 0 {
+		pairs = fmt.Sprintf(" (%d pairs an axis)", n)
+	}
 	switch {
 	case len(shared) == 3:
-		say("A direction for every axis.", "Coherence, above chance throughout: "+listed(shared)+".")
+		say("A direction for every axis.", "Coherence"+pairs+", "+chance+" throughout: "+listed(shared)+".")
 	case len(shared) > 0:
-		say(fmt.Sprintf("A direction for %d of %d axes.", len(shared), len(shared)+len(lacking)), "Coherence above chance for "+listed(shared)+"; not for "+listed(lacking)+".")
+		say(fmt.Sprintf("A direction for %d of %d axes.", len(shared), len(shared)+len(lacking)), "Coherence"+pairs+" "+chance+" for "+listed(shared)+"; not for "+listed(lacking)+".")
 	case len(lacking) > 0:
-		say("No direction beyond chance.", "Coherence: "+listed(lacking)+".")
+		say("No direction beyond chance.", "Coherence"+pairs+": "+listed(lacking)+".")
 	}
 	if e := at(ei[last].Result, VDEIReleased, b); e.Value != nil {
 		text := fmt.Sprintf("The two directions have a cosine of %s", interval(*e.Value, val(e.Low), val(e.High)))
+		if first >= 0 && first < last {
+			if was := at(ei[first].Result, VDEIReleased, b); was.Value != nil {
+				text += fmt.Sprintf(" (%s: %s)", w.m.Scales[first].Name, interval(*was.Value, val(was.Low), val(was.High)))
+			}
+		}
 		if o := at(ei[last].Result, "vd-ei-balanced", b); o.Value != nil {
-			text += fmt.Sprintf("; with consistent and counter scenes balanced, %s", interval(*o.Value, val(o.Low), val(o.High)))
+			text += fmt.Sprintf("; with consistent and counter scenes balanced (n %d counter), %s", o.N, interval(*o.Value, val(o.Low), val(o.High)))
 		}
 		if o := at(ei[last].Result, "hd-ei", b); o.Value != nil {
 			text += fmt.Sprintf("; the control, horizontal with distance, %s", interval(*o.Value, val(o.Low), val(o.High)))

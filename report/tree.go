@@ -36,6 +36,12 @@ const (
 	MetricPCA        = "pca"
 )
 
+// Metrics that figures of others draw on.
+const (
+	MetricFloors      = "coherence-floors"
+	MetricRecommended = "recommended-block"
+)
+
 // A Spec is what is known of one model before anything is computed.
 type Spec struct {
 	Model   string // folder name
@@ -47,7 +53,7 @@ type Spec struct {
 	Subsets []analyze.Subset
 	Metrics []string // computed for every scale and subset
 	Curves  []string // of these, further ones (not named above) that are curves: each gets line figures
-	Focus   int      // the block of figures that show one block for all scales; ≤ 0: the one at 70 % of the depth
+	Focus   int      // the block of figures that show one block for all scales; ≤ 0: the recommended one, else that at 70 % of the depth
 	Quads   bool     // quads were captured: FromQuads has something to give
 	Layouts []Layout // nil = Combined
 	Figures bool     // false: files only
@@ -99,10 +105,10 @@ func Tree(spec Spec) []Artefact {
 	if spec.Title == "" {
 		spec.Title = spec.Model
 	}
-	if spec.Focus <= 0 || !slices.Contains(spec.Layers, spec.Focus) {
-		spec.Focus = deepBlock(spec.Layers, spec.Blocks)
-	}
 	t := &tree{spec: spec}
+	if spec.Focus <= 0 || !slices.Contains(spec.Layers, spec.Focus) {
+		t.spec.Focus, t.choose = deepBlock(spec.Layers, spec.Blocks), slices.Contains(spec.Metrics, MetricRecommended)
+	}
 	for _, scale := range spec.Scales {
 		t.scaleFiles(scale)
 	}
@@ -118,12 +124,19 @@ func Tree(spec Spec) []Artefact {
 }
 
 type tree struct {
-	spec Spec
-	list []Artefact
+	spec   Spec
+	choose bool // the block of figures that show one block is the recommended one
+	list   []Artefact
 }
+
+// figureVersion is raised when figures of the same results are drawn differently.
+const figureVersion = 2
 
 // add appends an artefact under the paths that name gives it in each of the layouts; in none, it is left out.
 func (t *tree) add(a Artefact, layouts []Layout, name func(Layout) []string) {
+	if a.Figure {
+		a.Recipe.Version = figureVersion
+	}
 	for _, l := range layouts {
 		if l == Bridge && a.Recipe.Subset == analyze.AllWithValidity {
 			continue // the script knows no such subset
@@ -355,6 +368,20 @@ func (t *tree) over(subset analyze.Subset, metric string) []Input {
 	return in
 }
 
+// floors are the random pairs that a figure of coherence is drawn over.
+func (t *tree) floors(subset analyze.Subset, metric string, scales ...ScaleMark) []Input {
+	if metric != MetricCoherence || !t.applies(MetricFloors, subset) {
+		return nil
+	}
+	var in []Input
+	for _, scale := range scales {
+		i := result(scale, subset, MetricFloors)
+		i.Optional = true
+		in = append(in, i)
+	}
+	return in
+}
+
 // mergeFiles adds the files over all scales.
 func (t *tree) mergeFiles() {
 	if !t.has(MetricPredStats) {
@@ -411,6 +438,7 @@ func (t *tree) scaleFigures(scale ScaleMark) {
 			}
 			// The other scales' results set the limits of the y-axis, which all scales share.
 			need := with(result(scale, subset, metric))
+			need = append(need, t.floors(subset, metric, t.spec.Scales...)...)
 			for _, other := range t.spec.Scales {
 				if other.Name != s {
 					i := result(other, subset, metric)
@@ -485,7 +513,7 @@ func (t *tree) mergeFigures() {
 			if !t.applies(metric, subset) || metric == MetricAlignment && !t.spec.Quads {
 				return
 			}
-			t.figure(t.recipe("scales.png", subset, -1, t.spec.Scales...), t.over(subset, metric), func(l Layout) []string {
+			t.figure(t.recipe("scales.png", subset, -1, t.spec.Scales...), append(t.over(subset, metric), t.floors(subset, metric, t.spec.Scales...)...), func(l Layout) []string {
 				dir := t.merge(l) + "/plots/"
 				var out []string
 				if l != Release && folder != "" {
@@ -511,6 +539,9 @@ func (t *tree) mergeFigures() {
 		}
 		if t.applies(MetricCoherence, subset) && t.has(MetricPredStats) {
 			in := append(t.over(analyze.AllPairs, MetricPredStats), t.over(subset, MetricCoherence)...)
+			if t.choose {
+				in = append(in, t.over(analyze.AllPairs, MetricRecommended)...)
+			}
 			if t.spec.Quads && t.has(MetricAlignment) {
 				in = append(in, t.over(analyze.AllPairs, MetricAlignment)...)
 			}
