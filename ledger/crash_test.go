@@ -148,28 +148,8 @@ func TestUnsyncedWrites(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ledger.db")
 	l := openTest(t, path, Options{pageSize: 1024})
 	rng := rand.New(rand.NewSource(5))
-	image := func() []byte {
-		b, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return b
-	}
-	entries := func(b []byte) uint64 {
-		t.Helper()
-		c := &checker{ctx: context.Background(), report: &Report{}}
-		r, err := c.run(bytes.NewReader(b), int64(len(b)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, f := range r.Findings {
-			// A half-written meta page is what the other one is for.
-			if !strings.Contains(f.What, "damaged meta page") {
-				t.Fatal(f)
-			}
-		}
-		return r.Entries
-	}
+	image := func() []byte { return readTest(t, path) }
+	entries := func(b []byte) uint64 { return entriesTest(t, b) }
 	for round := range 12 {
 		before := image()
 		if _, err := l.Record(crashRecord(2*round), crashRecord(2*round+1)); err != nil {
@@ -198,6 +178,86 @@ func TestUnsyncedWrites(t *testing.T) {
 			}
 		}
 	}
+}
+
+func readTest(t *testing.T, path string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// entriesTest checks a ledger's bytes and counts its entries.
+func entriesTest(t *testing.T, b []byte) uint64 {
+	t.Helper()
+	c := &checker{ctx: context.Background(), report: &Report{}}
+	r, err := c.run(bytes.NewReader(b), int64(len(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range r.Findings {
+		// A half-written meta page is what the other one is for.
+		if !strings.Contains(f.What, "damaged meta page") {
+			t.Fatal(f)
+		}
+	}
+	return r.Entries
+}
+
+// The machine stops while a process tidies up after itself: of what that wrote and cleared any part may have reached the disk. The last
+// state is there, undamaged, and so it is when the next process has tidied up.
+func TestUnsyncedTidying(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ledger.db")
+	l := openTest(t, path, Options{pageSize: 1024})
+	rng := rand.New(rand.NewSource(6))
+	for round := range 12 {
+		if _, err := l.Record(crashRecord(2*round), crashRecord(2*round+1)); err != nil {
+			t.Fatal(err)
+		}
+		before := readTest(t, path)
+		if err := l.tidy(); err != nil {
+			t.Fatal(err)
+		}
+		after := readTest(t, path)
+		n := entriesTest(t, before)
+		if len(before) != len(after) || bytes.Equal(before, after) {
+			t.Fatalf("tidying changed nothing of %d bytes, or their number to %d", len(before), len(after))
+		}
+		for range 8 {
+			b := slices.Clone(before)
+			for at := 0; at < len(after); at += 1024 {
+				if rng.Intn(2) == 0 {
+					copy(b[at:at+1024], after[at:])
+				}
+			}
+			// The meta page that was written may be there in part.
+			other := 1024 * (1 - metaPageInUse(t, before))
+			cut := rng.Intn(pageHeader + metaSize)
+			copy(b[other+cut:other+1024], before[other+cut:other+1024])
+			if got := entriesTest(t, b); got != n {
+				t.Fatalf("%d entries, %d before", got, n)
+			}
+			again := filepath.Join(t.TempDir(), "ledger.db")
+			if err := os.WriteFile(again, b, 0o666); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(again+".holder", nil, 0o666); err != nil {
+				t.Fatal(err)
+			}
+			closeTest(t, openTest(t, again, Options{}))
+		}
+	}
+}
+
+func metaPageInUse(t *testing.T, b []byte) int {
+	t.Helper()
+	p, err := newPager(bytes.NewReader(b), int64(len(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return int(p.txid % 2)
 }
 
 // Random operations give the same answers as a twin in memory.

@@ -62,13 +62,14 @@ type Ledger struct {
 	now      func() time.Time
 	fail     func(point string) // tests stop the process here
 
-	write    sync.Mutex // held by whoever writes, or must not see writes
-	closed   bool
-	dirty    bool     // something was committed since Open
-	verified sync.Map // Digest → struct{}: blobs whose bytes were hashed by this process
-	devices  sync.Map // device number → bool: on a network file system
-	memos    memos
-	nearest  nearestCache
+	write     sync.Mutex // held by whoever writes, or must not see writes
+	closed    bool
+	dirty     bool     // there is something to tidy up at Close
+	committed bool     // by this process, so that the present state is known to be on disk
+	verified  sync.Map // Digest → struct{}: blobs whose bytes were hashed by this process
+	devices   sync.Map // device number → bool: on a network file system
+	memos     memos
+	nearest   nearestCache
 }
 
 // Open opens the ledger at path, making it (and its folder) if it is to be written and does not exist. The lock on
@@ -352,7 +353,7 @@ func (l *Ledger) update(op string, f func(w *writer) error) error {
 		}
 		return fmt.Errorf("%s: %w", op, err)
 	}
-	l.dirty = true
+	l.dirty, l.committed = true, true
 	l.fail("after commit")
 	return nil
 }

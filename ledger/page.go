@@ -49,15 +49,13 @@ func parseMeta(b []byte) (boltMeta, error) {
 		return m, errShort
 	}
 	body := b[pageHeader:]
-	h := fnv.New64a()
-	h.Write(body[:metaSize-8])
 	m = boltMeta{int(le.Uint32(body[8:])), le.Uint64(body[16:]), le.Uint64(body[32:]), le.Uint64(body[40:]), le.Uint64(body[48:])}
 	switch {
 	case le.Uint32(body) != boltMagic:
 		return m, errors.New("the magic number is wrong")
 	case le.Uint32(body[4:]) != boltVersion:
 		return m, fmt.Errorf("version %d, expected %d", le.Uint32(body[4:]), boltVersion)
-	case le.Uint64(body[metaSize-8:]) != h.Sum64():
+	case le.Uint64(body[metaSize-8:]) != metaSum(body):
 		return m, errors.New("the checksum is wrong")
 	case m.pageSize < 512 || m.pageSize > 1<<16 || m.pageSize&(m.pageSize-1) != 0:
 		return m, fmt.Errorf("page size %d", m.pageSize)
@@ -65,6 +63,13 @@ func parseMeta(b []byte) (boltMeta, error) {
 		return m, fmt.Errorf("page flags %#x", le.Uint16(b[8:]))
 	}
 	return m, nil
+}
+
+// metaSum is the checksum that ends a meta page's data.
+func metaSum(body []byte) uint64 {
+	h := fnv.New64a()
+	h.Write(body[:metaSize-8])
+	return h.Sum64()
 }
 
 // A pager reads pages of a file of known size.
