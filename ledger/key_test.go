@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -212,4 +213,37 @@ func FuzzEntry(f *testing.F) {
 			t.Fatalf("%x decodes to an entry that encodes as %x", b, e.encode())
 		}
 	})
+}
+
+// The names of what differs are the paths of the differences, without what lies inside of values.
+func TestDiffRoles(t *testing.T) {
+	base := func() *Key { return NewKey("k", 1).Text("b", "x").JSON("o", map[string]int{"p": 1, "q": 2}) }
+	for _, c := range []struct {
+		b    *Key
+		want []string
+	}{
+		{base(), nil},
+		{NewKey("k", 1).Text("b", "x"), []string{"o"}},
+		{base().Int("a", 1).Int("z", 1), []string{"a", "z"}},
+		{NewKey("k", 2).Text("b", "y").JSON("o", map[string]int{"p": 3, "q": 4}), []string{"version", "b", "o"}},
+		{NewKey("l", 1), []string{"kind", "b", "o"}},
+		{NewKey("k", 1).Int("b", 1).JSON("o", map[string]int{"q": 2, "p": 1}), []string{"b"}},
+	} {
+		for _, pair := range [][2]*Key{{base(), c.b}, {c.b, base()}} {
+			got := DiffRoles(pair[0], pair[1])
+			if d := cmp.Diff(c.want, got); d != "" {
+				t.Errorf("%v against %v: %s", pair[0], pair[1], d)
+			}
+			var long []string
+			for _, x := range DiffKeys(pair[0], pair[1]) {
+				role, _, _ := strings.Cut(x.Path, ".")
+				if !slices.Contains(long, role) {
+					long = append(long, role)
+				}
+			}
+			if d := cmp.Diff(long, got); d != "" {
+				t.Errorf("%v against %v, beside the long way: %s", pair[0], pair[1], d)
+			}
+		}
+	}
 }

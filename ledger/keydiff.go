@@ -55,6 +55,32 @@ func DiffKeys(a, b *Key) []KeyDiff {
 	return out
 }
 
+// DiffRoles names what differs between two keys, without the values: kind and version first, then by role.
+func DiffRoles(a, b *Key) []string {
+	var out []string
+	if a.Kind != b.Kind {
+		out = append(out, "kind")
+	}
+	if a.Version != b.Version {
+		out = append(out, "version")
+	}
+	x, y := a.sorted(), b.sorted()
+	for len(x) > 0 || len(y) > 0 {
+		switch {
+		case len(y) == 0 || len(x) > 0 && x[0].Role < y[0].Role:
+			out, x = append(out, x[0].Role), x[1:]
+		case len(x) == 0 || y[0].Role < x[0].Role:
+			out, y = append(out, y[0].Role), y[1:]
+		default:
+			if x[0].Value != y[0].Value {
+				out = append(out, x[0].Role)
+			}
+			x, y = x[1:], y[1:]
+		}
+	}
+	return out
+}
+
 func diffValues(out []KeyDiff, path string, x, y Value) []KeyDiff {
 	switch {
 	case x == y:

@@ -281,3 +281,83 @@ func TestIndexOrder(t *testing.T) {
 		}
 	}
 }
+
+// A run's outcomes are those of the actions it reused and computed, each as it became known, whatever was recorded by
+// others before, meanwhile forgotten or since.
+func TestRunOutcomes(t *testing.T) {
+	l := openTest(t, filepath.Join(t.TempDir(), "ledger.db"), Options{})
+	record := func(run string, numbers ...int) {
+		t.Helper()
+		for _, n := range numbers {
+			rec := testRecord(n)
+			rec.Run = run
+			rec.Outputs = append(rec.Outputs, Blob{"run", []byte(run)}) // so that repetitions are conflicts
+			if _, err := l.Record(rec); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	end := func(run string, reused ...int) {
+		t.Helper()
+		var hits []ActionID
+		for _, n := range reused {
+			hits = append(hits, testKey(n).ID())
+		}
+		if err := l.RecordRun(Run{Name: "x", Meta: Meta{Run: run}}, hits); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for n := range 600 { // more than one goroutine reads
+		record("a", n)
+	}
+	end("a")
+	record("killed", 1000, 1001)
+	record("b", 1002, 3, 1003)
+	end("b", 1, 2, 599, 1000, 1002)
+	end("c")
+	record("d", 2, 4)
+	end("d", 1003)
+	want := [][]int{nil, {1003, 1002, 1000, 599, 2, 1}, {}, {1003}}
+	runs, err := l.Runs("x")
+	if err != nil || len(runs) != len(want) {
+		t.Fatalf("%d runs, %v", len(runs), err)
+	}
+	for n := range 600 {
+		want[0] = append(want[0], 599-n)
+	}
+	for i, run := range runs {
+		list, err := l.RunOutcomes(run)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := []int{}
+		for _, e := range list {
+			v, _ := e.Outcome.Key.Get("n")
+			n, _ := v.Int()
+			got = append(got, int(n))
+		}
+		if d := cmp.Diff(want[i], got); d != "" {
+			t.Errorf("run %s: %s", run.Run.Run, d)
+		}
+		// The same, asked outcome by outcome.
+		of, err := l.RunActions(run)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		for e, err := range l.OfKind("test") {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if of(e) {
+				if n < len(list) && list[n].Seq != e.Seq {
+					t.Errorf("run %s: outcome %d is entry %d, not %d", run.Run.Run, n, e.Seq, list[n].Seq)
+				}
+				n++
+			}
+		}
+		if n != len(list) {
+			t.Errorf("run %s: %d outcomes, %d by their runs", run.Run.Run, len(list), n)
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 )
@@ -126,5 +127,22 @@ func TestNearest(t *testing.T) {
 		if err != nil || !ok || near.ID() != c.want.ID() || e.Outcome.Action != c.want.ID() {
 			t.Errorf("%s: got %v (%v, %v), want %v", c.name, near, ok, err, c.want)
 		}
+	}
+	// Many at once are answered as one by one.
+	var keys []*Key
+	for i := range 1500 {
+		keys = append(keys, NewKey("k", 1).Text("x", "1").Text("y", strconv.Itoa(i%4)).Text("z", strconv.Itoa(i%3)))
+	}
+	list, err := l.NearestAll(append(keys, NewKey("k", 2).Text("q", "1")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, k := range keys {
+		if _, e, ok, err := l.Nearest(k); err != nil || !ok || e.Seq != list[i].Seq {
+			t.Fatalf("%d: entry %d, and %d asked alone (%v, %v)", i, list[i].Seq, e.Seq, ok, err)
+		}
+	}
+	if list, err := l.NearestAll([]*Key{testKey(1)}); err != nil || list[0] != nil {
+		t.Errorf("of a kind that is not there: %v, %v", list, err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 
@@ -65,22 +66,58 @@ const maxCandidates = 256
 // Nearest returns the earlier key of the same kind that has most fields in common with k, the latest of equals, and
 // the outcome that recorded it first. A key equal to k does not count. With none, ok is false.
 func (l *Ledger) Nearest(k *Key) (near *Key, at *Entry, ok bool, err error) {
-	idx, err := l.kindIndex(k.Kind)
-	if err != nil {
+	list, err := l.NearestAll([]*Key{k})
+	if err != nil || list[0] == nil {
 		return nil, nil, false, err
 	}
-	best := idx.nearest(parseFingerprints(fingerprints(k)))
-	if best < 0 {
-		return nil, nil, false, nil
+	return list[0].Outcome.Key, list[0], true, nil
+}
+
+// NearestAll is as Nearest, for many keys of one kind: the outcomes that recorded the keys nearest to them, nil where there
+// is none.
+func (l *Ledger) NearestAll(keys []*Key) ([]*Entry, error) {
+	list := make([]*Entry, len(keys))
+	if len(keys) == 0 {
+		return list, nil
 	}
-	e, err := l.Entry(idx.seqs[best])
+	kind := keys[0].Kind
+	idx, err := l.kindIndex(kind)
 	if err != nil {
-		return nil, nil, false, err
+		return nil, err
 	}
-	if e.Outcome == nil {
-		return nil, nil, false, corrupt("index of kind "+k.Kind, "entry %d is no outcome", e.Seq)
+	best := make([]int, len(keys))
+	share := max(lookupShare, (len(keys)+runtime.GOMAXPROCS(0)-1)/runtime.GOMAXPROCS(0))
+	var wait sync.WaitGroup
+	for from := 0; from < len(keys); from += share {
+		wait.Go(func() {
+			for i := from; i < min(from+share, len(keys)); i++ {
+				if keys[i].Kind != kind {
+					panic(fmt.Sprintf("ledger: keys of kinds %q and %q", kind, keys[i].Kind))
+				}
+				best[i] = idx.nearest(parseFingerprints(fingerprints(keys[i])))
+			}
+		})
 	}
-	return e.Outcome.Key, e, true, nil
+	wait.Wait()
+	var seqs []uint64
+	for _, row := range best {
+		if row >= 0 {
+			seqs = append(seqs, idx.seqs[row])
+		}
+	}
+	found, err := l.EntriesAt(seqs)
+	if err != nil {
+		return nil, err
+	}
+	for i, row := range best {
+		if row < 0 {
+			continue
+		}
+		if list[i], found = found[0], found[1:]; list[i].Outcome == nil {
+			return nil, corrupt("index of kind "+kind, "entry %d is no outcome", list[i].Seq)
+		}
+	}
+	return list, nil
 }
 
 // nearest is the row that shares most with what is wanted, the last of equals, or -1. Rows are taken from the rarest

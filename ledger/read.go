@@ -290,6 +290,25 @@ func (l *Ledger) Entry(seq uint64) (*Entry, error) {
 	return e, err
 }
 
+// EntriesAt returns many entries, in the order of seqs. What another goroutine records meanwhile does not matter: entries
+// never change.
+func (l *Ledger) EntriesAt(seqs []uint64) ([]*Entry, error) {
+	list := make([]*Entry, len(seqs))
+	share := max(lookupShare, (len(seqs)+runtime.GOMAXPROCS(0)-1)/runtime.GOMAXPROCS(0))
+	var g errgroup.Group
+	for from := 0; from < len(seqs); from += share {
+		g.Go(func() error {
+			return l.view("entries", func(tx *bbolt.Tx) (err error) {
+				for i := from; i < min(from+share, len(seqs)) && err == nil; i++ {
+					list[i], err = entryIn(tx, seqs[i])
+				}
+				return err
+			})
+		})
+	}
+	return list, g.Wait()
+}
+
 func entryIn(tx *bbolt.Tx, seq uint64) (*Entry, error) {
 	raw := tx.Bucket(bEntries).Get(uint64Key(seq))
 	if raw == nil {
@@ -378,13 +397,24 @@ func (l *Ledger) OfKind(kind string) iter.Seq2[*Entry, error] {
 			yield(nil, err)
 			return
 		}
-		for _, seq := range slices.Backward(idx.seqs) {
-			e, err := l.Entry(seq)
-			if err == nil && e.Outcome == nil {
-				err = corrupt("index of kind "+kind, "entry %d is no outcome", seq)
-			}
-			if !yield(e, err) || err != nil {
+		// Who looks for one entry finds it early; who wants all wants them fast.
+		batch := 16
+		for rest := idx.seqs; len(rest) > 0; batch = min(2*batch, 4*lookupShare) {
+			at := max(0, len(rest)-batch)
+			list, err := l.EntriesAt(rest[at:])
+			if err != nil {
+				yield(nil, err)
 				return
+			}
+			rest = rest[:at]
+			for i, e := range slices.Backward(list) {
+				if e.Outcome == nil {
+					yield(nil, corrupt("index of kind "+kind, "entry %d is no outcome", idx.seqs[at+i]))
+					return
+				}
+				if !yield(e, nil) {
+					return
+				}
 			}
 		}
 	}
@@ -414,13 +444,97 @@ func (l *Ledger) Runs(name string) ([]*Entry, error) {
 
 // RunActions returns a function that says whether an outcome is one that a run reused or computed.
 func (l *Ledger) RunActions(run *Entry) (func(*Entry) bool, error) {
+	ids, err := l.reused(run)
+	if err != nil {
+		return nil, err
+	}
+	reused := make(map[ActionID]bool, len(ids))
+	for _, id := range ids {
+		reused[id] = true
+	}
+	return func(e *Entry) bool { return reused[e.Outcome.Action] || e.Outcome.Run == run.Run.Run }, nil
+}
+
+// reused lists the actions that a run reused.
+func (l *Ledger) reused(run *Entry) ([]ActionID, error) {
 	hits, err := l.Get(run.Run.Hits)
 	if err != nil {
 		return nil, fmt.Errorf("entry %d: %w", run.Seq, err)
 	}
-	reused := make(map[ActionID]bool, len(hits)/len(ActionID{}))
+	ids := make([]ActionID, 0, len(hits)/len(ActionID{}))
 	for ; len(hits) >= len(ActionID{}); hits = hits[len(ActionID{}):] {
-		reused[ActionID(hits)] = true
+		ids = append(ids, ActionID(hits))
 	}
-	return func(e *Entry) bool { return reused[e.Outcome.Action] || e.Outcome.Run == run.Run.Run }, nil
+	return ids, nil
+}
+
+// RunOutcomes returns the outcomes that made known the actions a run reused or computed, the latest first.
+func (l *Ledger) RunOutcomes(run *Entry) ([]*Entry, error) {
+	ids, err := l.reused(run)
+	if err != nil {
+		return nil, err
+	}
+	var seqs []uint64
+	err = l.view("run", func(tx *bbolt.Tx) error {
+		c := tx.Bucket(bActions).Cursor()
+		slab := &rowSlab{}
+		var key, raw []byte
+		for _, id := range ids {
+			if key, raw = seekNear(c, key, raw, id[:]); !bytes.Equal(key, id[:]) {
+				return corrupt(fmt.Sprintf("entry %d", run.Seq), "reused %s, of which nothing is recorded", id)
+			}
+			w, err := slab.row(raw)
+			if err != nil || len(w.claims) == 0 {
+				return corrupt("index of "+id.String(), "%v", err)
+			}
+			seqs = append(seqs, w.claims[0])
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	// One process at a time writes, so what a run computed lies together, before the entry of the run.
+	own, err := l.recordedBefore(run)
+	if err != nil {
+		return nil, err
+	}
+	seqs = append(seqs, own...)
+	slices.Sort(seqs)
+	slices.Reverse(seqs)
+	return l.EntriesAt(slices.Compact(seqs))
+}
+
+// recordedBefore lists the outcomes of a run that made an action known.
+func (l *Ledger) recordedBefore(run *Entry) ([]uint64, error) {
+	var seqs []uint64
+	err := l.view("run", func(tx *bbolt.Tx) error {
+		actions := tx.Bucket(bActions)
+		for seq := run.Seq; seq > 0; {
+			seq--
+			e, err := entryIn(tx, seq)
+			if err != nil {
+				return err
+			}
+			switch e.Type {
+			case SignerEntry, ConflictEntry:
+				continue
+			case OutcomeEntry:
+			default:
+				return nil
+			}
+			if e.Outcome.Run != run.Run.Run {
+				return nil
+			}
+			w, err := decodeRow(actions.Get(e.Outcome.Action[:]))
+			if err != nil {
+				return corrupt("index of "+e.Outcome.Action.String(), "%v", err)
+			}
+			if w.claims[0] == seq {
+				seqs = append(seqs, seq)
+			}
+		}
+		return nil
+	})
+	return seqs, err
 }

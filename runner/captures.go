@@ -24,11 +24,7 @@ func (s *session) walkCaptures(ctx context.Context, sr *series) error {
 	folder := "capture/" + sr.name() + "/"
 	base := s.captureBase(sr)
 	ask := func(pair, side string, q query) *Node {
-		var key *ledger.Key
-		if known {
-			key = captureKey(base, q)
-		}
-		n := s.add(KindCapture, folder+pair+side, key)
+		n := s.add(KindCapture, folder+pair+side, nil)
 		if !known {
 			n.Why = []string{"waits for " + sr.checkpoint.ID}
 		}
@@ -68,6 +64,11 @@ func (s *session) walkCaptures(ctx context.Context, sr *series) error {
 	if !known {
 		return nil
 	}
+	shareOut(len(sr.asked), func(i int) {
+		n := sr.asked[i]
+		n.Key = captureKey(base, n.query)
+		n.action()
+	})
 	todo, err := s.settle(sr.asked)
 	if err != nil || len(todo) == 0 {
 		return err
@@ -113,7 +114,7 @@ func captureKey(base *ledger.Key, q query) *ledger.Key {
 
 // capture asks queries. Where the checkpoint changes meanwhile, what was asked before keeps its outcome and the rest has none.
 func (s *session) capture(ctx context.Context, sr *series, todo []*Node) error {
-	s.getToWork()
+	getToWork()
 	if err := s.checkRuntime(); err != nil {
 		return err
 	}

@@ -37,9 +37,21 @@ func BenchmarkNothingToDo(b *testing.B) {
 			b.Run("plan", func(b *testing.B) { x.time(b, "plan") })
 			b.Run("explain", func(b *testing.B) { x.time(b, "explain", x.middle) })
 			b.Run("snakemake", func(b *testing.B) { x.snakemake(b) })
+			if n > differMost {
+				return
+			}
+			y := x.variant(b, 31)
+			b.Run("diff=runs", func(b *testing.B) { x.timeCommand(b, "diff", "last~2", "last", "--ledger", x.ledger()) })
+			b.Run("diff=experiments", func(b *testing.B) { x.timeCommand(b, "diff", x.file, y.file, "--ledger", x.ledger()) })
+			due := x.write(b, 30)
+			due.best, due.nodes = x.best, x.nodes
+			b.Run("plan=due", func(b *testing.B) { due.time(b, "plan") })
 		})
 	}
 }
+
+// differMost is the largest graph of which a second version is made.
+const differMost = 10_000
 
 // BenchmarkDemoAgain times the second run of the demo: every kind of node there is.
 func BenchmarkDemoAgain(b *testing.B) {
@@ -62,6 +74,7 @@ type costed struct {
 	program, dir, file string
 	nodes              []costNode
 	middle             string        // id of a node in the middle of the walk
+	tokens             int           // at most in an answer
 	best               time.Duration // of run
 }
 
@@ -92,6 +105,14 @@ func costExperiment(b *testing.B, program string, n int) *costed {
 	x := &costed{program: program, dir: b.TempDir()}
 	const above = 37 // nodes that are no captures
 	writeCostTable(b, filepath.Join(x.dir, "table.tsv"), max(1, (n-above)/len(costScales)/2))
+	x = x.write(b, 20)
+	x.fill(b)
+	return x
+}
+
+// write makes the experiment with answers of at most so many tokens: another number makes every query another.
+func (x *costed) write(b *testing.B, tokens int) *costed {
+	b.Helper()
 	demo, err := filepath.Abs("../experiments/demo")
 	if err != nil {
 		b.Fatal(err)
@@ -100,28 +121,42 @@ func costExperiment(b *testing.B, program string, n int) *costed {
 	for i, s := range costScales {
 		fmt.Fprintf(&scales, "\t\t%q: {checkpoint: %q, samples: %d}\n", s, filepath.Join(demo, "qwen", s), i)
 	}
-	x.file = filepath.Join(x.dir, "cost.cue")
+	y := &costed{program: x.program, dir: x.dir, tokens: tokens, file: filepath.Join(x.dir, fmt.Sprintf("cost%d.cue", tokens))}
 	text := fmt.Sprintf(`name: "cost"
 data: {path: "table.tsv", cap: 0}
 analyses: ["response-bias"]
 statistics: draws: 100
 report: thumbnail: 0
+decode: max_new_tokens: %d
 models: qwen: {
 	family: "qwen2_5_vl"
 	scales: {
 %s	}
 }
-`, scales.String())
-	if err := os.WriteFile(x.file, []byte(text), 0o666); err != nil {
+`, tokens, scales.String())
+	if err := os.WriteFile(y.file, []byte(text), 0o666); err != nil {
 		b.Fatal(err)
 	}
-	inventCaptures(b, x.file, x.ledger())
+	return y
+}
+
+// fill makes the ledger hold every node.
+func (x *costed) fill(b *testing.B) {
+	b.Helper()
+	inventCaptures(b, x)
 	if out, err := x.command("--plain").CombinedOutput(); err != nil {
 		b.Fatalf("first run: %v\n%s", err, out)
 	}
 	x.count(b)
 	x.settle()
-	return x
+}
+
+// variant is a second version of the experiment in the same ledger, with every query another one and another outcome.
+func (x *costed) variant(b *testing.B, tokens int) *costed {
+	b.Helper()
+	y := x.write(b, tokens)
+	y.fill(b)
+	return y
 }
 
 // writeCostTable writes prepared rows, three to a picture.
@@ -151,14 +186,14 @@ func writeCostTable(b *testing.B, path string, rows int) {
 }
 
 // inventCaptures records an outcome for every query of an experiment.
-func inventCaptures(b *testing.B, file, led string) {
+func inventCaptures(b *testing.B, x *costed) {
 	b.Helper()
-	exp, err := Load(file)
+	exp, err := Load(x.file)
 	if err != nil {
 		b.Fatal(err)
 	}
 	ctx := context.Background()
-	s, err := open(ctx, exp, Options{Ledger: led, Version: "test"}, true)
+	s, err := open(ctx, exp, Options{Ledger: x.ledger(), Version: "test"}, true)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -180,7 +215,7 @@ func inventCaptures(b *testing.B, file, led string) {
 			s.execute = false // list what is missing, ask nothing
 			must(s.walkCaptures(ctx, sr))
 			s.execute = true
-			outcomes := inventOutcomes(b, sr)
+			outcomes := inventOutcomes(b, sr, uint64(x.tokens))
 			var recs []ledger.Record
 			for i, n := range sr.captures {
 				recs = append(recs, ledger.Record{Key: n.Key, Outputs: outcomes[i%len(outcomes)], Meta: s.meta(KindCapture, s.started, time.Millisecond)})
@@ -195,9 +230,9 @@ func inventCaptures(b *testing.B, file, led string) {
 }
 
 // inventOutcomes are some hundred different ones in the shape of a model's.
-func inventOutcomes(b *testing.B, sr *series) [][]ledger.Blob {
+func inventOutcomes(b *testing.B, sr *series, seed uint64) [][]ledger.Blob {
 	b.Helper()
-	rng := rand.New(rand.NewPCG(1, 2))
+	rng := rand.New(rand.NewPCG(seed, 2))
 	list := make([][]ledger.Blob, 199)
 	for i := range list {
 		c := &extract.Capture{Blocks: sr.info.Blocks, Width: sr.info.Width, Answer: dataset.Categories[i%len(dataset.Categories)]}
@@ -255,11 +290,20 @@ func (x *costed) settle() {
 	_ = x.command("--json").Run()
 }
 
-// time runs the program again and again, as a cold process with warm disk.
+// time runs the program on the experiment again and again, as a cold process with warm disk.
 func (x *costed) time(b *testing.B, args ...string) {
+	x.measure(b, func() *exec.Cmd { return x.command(args...) }, args[0] == "--json")
+}
+
+// timeCommand does the same for any command.
+func (x *costed) timeCommand(b *testing.B, args ...string) {
+	x.measure(b, func() *exec.Cmd { return exec.Command(x.program, args...) }, false)
+}
+
+func (x *costed) measure(b *testing.B, command func() *exec.Cmd, hits bool) {
 	var best, cpu time.Duration
 	for b.Loop() {
-		cmd := x.command(args...)
+		cmd := command()
 		start := time.Now()
 		out, err := cmd.Output()
 		took := time.Since(start)
@@ -273,7 +317,7 @@ func (x *costed) time(b *testing.B, args ...string) {
 		if cpu == 0 || used < cpu {
 			cpu = used
 		}
-		if args[0] == "--json" {
+		if hits {
 			var sum Summary
 			if err := json.Unmarshal(out, &sum); err != nil || sum.Total != (Tally{Hit: len(x.nodes)}) {
 				b.Fatalf("%v: %s, expected %d hits", err, out, len(x.nodes))

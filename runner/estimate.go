@@ -33,7 +33,7 @@ func (s *session) estimate() (Estimate, error) {
 			continue
 		}
 		if n.Key != nil {
-			if id := n.Key.ID(); seen[id] {
+			if id := n.action(); seen[id] {
 				continue
 			} else {
 				seen[id] = true

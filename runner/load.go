@@ -88,9 +88,18 @@ func dropEmbedding(tree *ast.File) {
 // Schema is the CUE source of #Experiment with the names this binary knows filled in: what an editor or
 // `cue vet` needs to check an experiment.
 func Schema() (string, error) {
-	tree, err := parser.ParseFile("schema.cue", experiments.Schema, parser.ParseComments)
+	tree, err := schemaTree()
 	if err != nil {
 		return "", err
+	}
+	out, err := format.Node(tree)
+	return string(out), err
+}
+
+func schemaTree() (*ast.File, error) {
+	tree, err := parser.ParseFile("schema.cue", experiments.Schema, parser.ParseComments)
+	if err != nil {
+		return nil, err
 	}
 	known := registered()
 	for _, d := range tree.Decls {
@@ -105,20 +114,21 @@ func Schema() (string, error) {
 		}
 		field.Value, err = parser.ParseExpr("schema.cue", disjunction(name, names))
 		if err != nil {
-			return "", err
+			return nil, err
 		}
 	}
-	out, err := format.Node(tree)
-	return string(out), err
+	return tree, nil
 }
 
 func compileSchema(ctx *cue.Context) cue.Value {
-	v := ctx.CompileString(experiments.Schema, cue.Filename("schema.cue"))
-	for name, names := range registered() {
-		v = v.FillPath(cue.MakePath(cue.Def(name)), ctx.CompileString(disjunction(name, names)))
+	tree, err := schemaTree()
+	var v cue.Value
+	if err == nil {
+		v = ctx.BuildFile(tree)
+		err = v.Err()
 	}
-	if v.Err() != nil {
-		panic(fmt.Sprintf("runner: the embedded schema does not compile: %v", v.Err())) // a test holds it
+	if err != nil {
+		panic(fmt.Sprintf("runner: the embedded schema does not compile: %v", err)) // a test holds it
 	}
 	return v
 }

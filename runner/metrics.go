@@ -257,7 +257,7 @@ func (s *session) captureList(sr *series) (waits string) {
 
 // listOf digests the outcomes of queries; the digest is zero while some have none.
 func listOf(sr *series, queries []*Node) (digest ledger.Digest, waits string) {
-	list := make([]byte, 0, len(queries)*33)
+	list := make([]byte, 0, len(queries)*(1+2*len(digest))) // states and answer
 	open := map[*Node]bool{}
 	for _, n := range queries {
 		if !n.done || n.outcome.err != nil {
@@ -315,7 +315,7 @@ type asked struct {
 
 // loadItems reads the outcomes of items' queries, two each.
 func (s *session) loadItems(ctx context.Context, sr *series, items []asked, captures []*Node) (*states, error) {
-	s.getToWork()
+	getToWork()
 	blocks, width := sr.info.Blocks, sr.info.Width
 	st := &states{answers: make([]pairAnswers, len(items))}
 	flat := make([][2][]float32, len(items))

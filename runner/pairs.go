@@ -65,8 +65,7 @@ func (s *session) walkPairs(ctx context.Context) error {
 		return fmt.Errorf("pairs: %w", err)
 	}
 	s.setDigest = d
-	s.set = new(dataset.Set)
-	if err := json.Unmarshal(blob, s.set); err != nil {
+	if s.set, err = dataset.Decode(blob); err != nil {
 		return fmt.Errorf("pairs: stored set: %w", err)
 	}
 	return nil
@@ -113,6 +112,7 @@ func (s *session) keyPictures(ctx context.Context, key *ledger.Key, inputs *ledg
 
 func (s *session) buildPairs(ctx context.Context, n *Node, options dataset.Options) error {
 	start := time.Now()
+	getToWork()
 	table := s.table
 	if table == nil {
 		var err error

@@ -66,7 +66,6 @@ type session struct {
 	runtimePath string // of the library; "" if there is none, which only a plan allows
 	runtimeName string // "onnxruntime 1.30.0 cpu"
 	threads     int    // of one query of the scale being captured
-	garbage     *int   // the usual limit of garbage; nil unless it is raised
 }
 
 // open checks what can be checked before any work, then opens the ledger.
@@ -89,35 +88,42 @@ func open(ctx context.Context, exp *Experiment, opts Options, execute bool) (*se
 		return nil, err
 	}
 	s.led = led
-	s.lookOnly()
 	if err := s.learnRuntime(); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
 	return s, nil
 }
 
-func (s *session) close() error {
-	s.getToWork()
-	return s.led.Close()
-}
+func (s *session) close() error { return s.led.Close() }
 
 // lookGarbage is how much garbage, in percent of what is in use, may pile up while nodes are only looked up. That takes
 // a moment and little memory; collecting as Go does by default would be a fifth of it.
 const lookGarbage = 800
 
-// lookOnly says that for now nodes are only looked up.
-func (s *session) lookOnly() {
-	if s.garbage == nil {
-		usual := debug.SetGCPercent(lookGarbage)
-		s.garbage = &usual
+// garbage holds the usual limit while it is raised.
+var garbage struct {
+	sync.Mutex
+	raised bool
+	usual  int
+}
+
+// LookOnly is for a process that begins with a session: until something has to be computed, if anything has, nodes are
+// only looked up.
+func LookOnly() {
+	garbage.Lock()
+	defer garbage.Unlock()
+	if !garbage.raised {
+		garbage.raised, garbage.usual = true, debug.SetGCPercent(lookGarbage)
 	}
 }
 
-// getToWork ends what lookOnly began: something has to be computed, or the session is over.
-func (s *session) getToWork() {
-	if s.garbage != nil {
-		debug.SetGCPercent(*s.garbage)
-		s.garbage = nil
+// getToWork ends what LookOnly began.
+func getToWork() {
+	garbage.Lock()
+	defer garbage.Unlock()
+	if garbage.raised {
+		debug.SetGCPercent(garbage.usual)
+		garbage.raised = false
 	}
 }
 
@@ -199,12 +205,14 @@ func (s *session) settle(nodes []*Node) (todo []*Node, err error) {
 			known = append(known, n)
 		}
 	}
-	ids := hashKeys(known)
+	ids := make([]ledger.ActionID, len(known))
+	shareOut(len(known), func(i int) { ids[i] = known[i].action() })
 	found, err := s.led.LookupAll(ids)
 	if err != nil {
 		return nil, err
 	}
 	first := map[ledger.ActionID]*Node{}
+	var due []*Node // to be explained
 	for i, n := range known {
 		if r := &found[i]; r.Known() {
 			n.State, n.done = Hit, true
@@ -212,10 +220,9 @@ func (s *session) settle(nodes []*Node) (todo []*Node, err error) {
 			continue
 		}
 		n.State = Due
-		if len(n.Why) == 0 && !s.execute && len(todo) < explained {
-			n.Why = []string{s.whyDue(n)}
-		} else if len(n.Why) == 0 {
-			n.Why = []string{"not in the ledger"}
+		if len(n.Why) == 0 {
+			n.Why = notInLedger
+			due = append(due, n)
 		}
 		if twin := first[ids[i]]; twin != nil {
 			n.twin = twin
@@ -224,45 +231,64 @@ func (s *session) settle(nodes []*Node) (todo []*Node, err error) {
 		first[ids[i]] = n
 		todo = append(todo, n)
 	}
+	if !s.execute {
+		s.whyDue(due[:min(len(due), explained)])
+	}
 	return todo, nil
 }
 
-// hashShare is how many keys are worth a goroutine of their own.
-const hashShare = 500
+// notInLedger is why a node runs where nobody asks further.
+var notInLedger = []string{"not in the ledger"}
 
-// hashKeys are the actions of nodes, in their order.
-func hashKeys(nodes []*Node) []ledger.ActionID {
-	ids := make([]ledger.ActionID, len(nodes))
-	share := max(hashShare, (len(nodes)+runtime.GOMAXPROCS(0)-1)/runtime.GOMAXPROCS(0))
+// keyShare is how many keys are worth a goroutine of their own.
+const keyShare = 500
+
+// shareOut calls do for the numbers below n, on as many processors as are worth it.
+func shareOut(n int, do func(i int)) {
+	share := max(keyShare, (n+runtime.GOMAXPROCS(0)-1)/runtime.GOMAXPROCS(0))
 	var wait sync.WaitGroup
-	for from := 0; from < len(nodes); from += share {
+	for from := 0; from < n; from += share {
 		wait.Go(func() {
-			for i := from; i < min(from+share, len(nodes)); i++ {
-				ids[i] = nodes[i].action()
+			for i := from; i < min(from+share, n); i++ {
+				do(i)
 			}
 		})
 	}
 	wait.Wait()
-	return ids
 }
 
 // explained bounds how many nodes of one batch a plan compares with earlier keys; the rest of a thousand like nodes has
 // the same reason or can be asked with explain.
 const explained = 2000
 
-// whyDue is the short form of explain, for plans: what sets the key apart from the nearest earlier one.
-func (s *session) whyDue(n *Node) string {
-	near, _, ok, err := s.led.Nearest(n.Key)
-	if err != nil || !ok {
-		return "the ledger holds no " + string(n.Kind) + " yet"
+// whyDue says what sets each node's key apart from the nearest earlier one: the short form of explain.
+func (s *session) whyDue(nodes []*Node) {
+	byKind := map[Kind][]*Node{}
+	for _, n := range nodes {
+		byKind[n.Kind] = append(byKind[n.Kind], n)
 	}
-	var roles []string
-	for _, d := range ledger.DiffKeys(near, n.Key) {
-		role := roleOf(d.Path, near, n.Key)
-		if !slices.Contains(roles, role) {
-			roles = append(roles, role)
+	for kind, nodes := range byKind {
+		keys := make([]*ledger.Key, len(nodes))
+		for i, n := range nodes {
+			keys[i] = n.Key
 		}
+		near, err := s.led.NearestAll(keys)
+		if err != nil {
+			continue // the ledger does not hold them, whatever it holds
+		}
+		shareOut(len(nodes), func(i int) {
+			if near[i] == nil {
+				nodes[i].Why = []string{"the ledger holds no " + string(kind) + " yet"}
+				return
+			}
+			nodes[i].Why = []string{whyAnother(nodes[i], near[i].Outcome.Key)}
+		})
 	}
+}
+
+// whyAnother names the fields that a node's key does not share with an earlier one.
+func whyAnother(n *Node, near *ledger.Key) string {
+	roles := ledger.DiffRoles(near, n.Key)
 	// Every query has a question and a picture of its own; that is not what a person asks about.
 	if asks := func(r string) bool { return r == "question" || r == "image" }; n.Kind == KindCapture {
 		if !slices.ContainsFunc(roles, func(r string) bool { return !asks(r) }) {
@@ -308,7 +334,7 @@ func (s *session) each(ctx context.Context, stage string, nodes []*Node, work fu
 	if len(nodes) == 0 {
 		return nil
 	}
-	s.getToWork()
+	getToWork()
 	progress := s.opts.Progress.Stage(stage, len(nodes))
 	defer progress.End()
 	ctx, stop := context.WithCancel(ctx)

@@ -93,15 +93,21 @@ func experimentView(ctx context.Context, exp *Experiment, l *ledger.Ledger, opts
 		v.input("weights "+sr.name(), sr.weights)
 		v.input("captures "+sr.name(), sr.list)
 	}
+	var known []*Node
+	var seqs []uint64
 	for _, n := range s.nodes {
 		if !n.good() && !n.outcome.failed {
 			v.missing++
 			continue
 		}
-		e, err := l.Entry(n.outcome.seq)
-		if err != nil {
-			return nil, err
-		}
+		known, seqs = append(known, n), append(seqs, n.outcome.seq)
+	}
+	entries, err := l.EntriesAt(seqs)
+	if err != nil {
+		return nil, err
+	}
+	for i, n := range known {
+		e := entries[i]
 		v.executed(e.Outcome)
 		switch n.Kind {
 		case KindMetric:
@@ -143,20 +149,9 @@ func runView(name string, l *ledger.Ledger) (*view, error) {
 	if run == nil {
 		return nil, fmt.Errorf("%q is no experiment (.cue), no shared archive (.zip), and no run of the ledger %s (the entry's number in swaprun ledger log, the beginning of a run's id, or last~N)", name, l.Path())
 	}
-	of, err := l.RunActions(run)
+	list, err := l.RunOutcomes(run)
 	if err != nil {
 		return nil, err
-	}
-	var list []*ledger.Entry
-	for _, k := range Kinds {
-		for e, err := range l.OfKind(string(k)) {
-			if err != nil {
-				return nil, err
-			}
-			if of(e) {
-				list = append(list, e)
-			}
-		}
 	}
 	v := newView(fmt.Sprintf("run of %s on %s, entry %d", run.Run.Name, run.Run.Started.UTC().Format(time.DateTime), run.Seq))
 	v.get = l.Get

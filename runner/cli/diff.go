@@ -21,6 +21,7 @@ differ, inputs, environment and answers, then numbers with their differences, ea
 		Example: "  swaprun diff before.cue after.cue\n  swaprun diff theirs.zip experiments/demo.cue\n  swaprun diff last~1 last",
 		Args:    exactly(2, "two of: experiment file, shared archive, run"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			runner.LookOnly()
 			d, err := runner.Compare(cmd.Context(), args[0], args[1], f.options(s))
 			if err != nil {
 				if _, ok := err.(runner.Problems); ok {

@@ -27,6 +27,7 @@ func runCommand(s Streams) *cobra.Command {
 }
 
 func run(ctx context.Context, s Streams, f *flags, file string) error {
+	runner.LookOnly()
 	exp, err := runner.Load(file)
 	if err != nil {
 		return err
@@ -91,6 +92,7 @@ func planCommand(s Streams) *cobra.Command {
 		Short: "Say of every node: reuse, run (and why), or unknown until …",
 		Args:  oneExperiment,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			runner.LookOnly()
 			exp, err := runner.Load(args[0])
 			if err != nil {
 				return err
@@ -179,6 +181,7 @@ func explainCommand(s Streams) *cobra.Command {
 		Short: "Say why a node is reused or has to run: what changed, from what to what",
 		Args:  exactly(2, "an experiment file and a node (see swaprun plan)"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			runner.LookOnly()
 			exp, err := runner.Load(args[0])
 			if err != nil {
 				return err
