@@ -586,7 +586,7 @@ func TestRejectsBadVectors(t *testing.T) {
 		"blocks":   func(v *Vectors) { v.Blocks = []int{2, 1} },
 		"infinite": func(v *Vectors) { v.Swapped[4][2] = float32(math.Inf(1)) },
 	} {
-		v := toy(4, 8, 1)
+		v := named(toy(4, 8, 1))
 		spoil(v)
 		for _, m := range Metrics() {
 			if m.Quads || m.Answers && name == "infinite" {
@@ -603,7 +603,7 @@ func TestRejectsBadVectors(t *testing.T) {
 func TestResultsAreReproducible(t *testing.T) {
 	render := func() string {
 		var all string
-		v := toy(9, 30, 6)
+		v := named(toy(9, 30, 6))
 		for _, m := range Metrics() {
 			if m.Quads {
 				continue

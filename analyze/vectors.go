@@ -37,6 +37,11 @@ type Pair struct {
 	Scene      string // resampling unit: scene id, or the image's digest; empty = a scene of its own
 	Layout     Layout
 
+	// Objects are the two as the original question names them; both empty = unknown.
+	Objects [2]string
+	// Doubtful says that the pair is no evidence of its own: it repeats an earlier one, or another one contradicts it.
+	Doubtful bool
+
 	CorrectOriginal bool
 	CorrectSwapped  bool
 	AnswerOriginal  string // as decoded; only response bias reads them
@@ -143,6 +148,9 @@ func (r *Readout) validate(width int) error {
 
 // ErrNoReadout says that a metric needs the model's head.
 var ErrNoReadout = errors.New("vectors come without the head's directions")
+
+// ErrNoObjects says that a metric needs to know which objects pairs are about.
+var ErrNoObjects = errors.New("vectors come without the names of objects")
 
 // ErrNoAnswers says that a metric or subset needs to know which answers were right.
 var ErrNoAnswers = errors.New("vectors carry no correctness of answers")

@@ -38,6 +38,7 @@ type Data struct {
 	Lost      []Lost   `json:"lost"`       // rows that are no pair, with the reason; may be cut
 	LostTotal int      `json:"lost_total"` // before any cut
 	Audit     []Count  `json:"audit"`      // duplicates and contradictions found, by kind
+	Doubts    []Doubt  `json:"doubts"`     // the pairs that the deduplicated estimates leave out
 	Notes     []string `json:"notes"`
 }
 
@@ -45,6 +46,12 @@ type Data struct {
 type Count struct {
 	Name string `json:"name"`
 	N    int    `json:"n"`
+}
+
+// A Doubt is a pair that is no evidence of its own, and why.
+type Doubt struct {
+	Pair   string `json:"pair"`
+	Reason string `json:"reason"`
 }
 
 // A Lost row of the table gave no pair.

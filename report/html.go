@@ -477,6 +477,14 @@ func (p *page) LostShown() []Lost {
 	return p.Bundle.Data.Lost
 }
 
+// DoubtsShown are the doubtful pairs listed.
+func (p *page) DoubtsShown() []Doubt {
+	if len(p.Bundle.Data.Doubts) > lostShown {
+		return p.Bundle.Data.Doubts[:lostShown]
+	}
+	return p.Bundle.Data.Doubts
+}
+
 func plural(n int, word string) string {
 	if n == 1 {
 		return "1 " + word

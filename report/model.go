@@ -15,7 +15,10 @@ import (
 // shownElsewhere are the metrics with a place of their own in a model's part; all others are drawn by shape under
 // “Further measurements”.
 var shownElsewhere = []string{MetricCoherence, MetricWithinCat, MetricVDEI, MetricAlignment, MetricSimilarity, MetricPredStats, MetricValidity, MetricPCA,
-	"effect-size", MetricFloors, "accuracy-by-layout", "response-bias"}
+	"effect-size", MetricFloors, "accuracy-by-layout", "response-bias", "object-held-out", "control-task", metricDeduplicated, "accuracy-deduplicated"}
+
+// metricDeduplicated is the estimate without doubtful pairs, which the answer quotes beside that of all.
+const metricDeduplicated = "deduplicated"
 
 // subsetsShown are those with numbers of their own. The third, all_with_validity, is all pairs with unreliable categories
 // marked, which the page always does.
@@ -198,6 +201,9 @@ func (w *modelWriter) directions() {
 	s.addMore(moreView{Title: "The same within each category", Tabs: w.curves(MetricWithinCat, nil, "")})
 	s.addMore(w.measured("effect-size"))
 	s.addMore(w.measured(MetricFloors))
+	s.addMore(w.measured("object-held-out"))
+	s.addMore(w.measured("control-task"))
+	s.addMore(w.measured(metricDeduplicated))
 	if len(s.Tabs) > 0 || len(s.More) > 0 {
 		w.v.Sections = append(w.v.Sections, s)
 	}
@@ -377,6 +383,7 @@ func (w *modelWriter) accuracy() {
 			Sources: sources(byLayout...), Numbers: resultTable(byLayout, "share right, and the gap between consistent and counter")})
 	}
 	s.addMore(w.measured("response-bias"))
+	s.addMore(w.measured("accuracy-deduplicated"))
 	w.v.Sections = append(w.v.Sections, s)
 }
 

@@ -24,6 +24,8 @@ func realBundle(t testing.TB) *Bundle {
 		v := load(t, filepath.Join("testdata", "tree", "bridge", "saved_data", "toy_"+name), name, 4).vectors
 		for i := range v.Pairs { // scenes on both sides, so that what needs layouts has some
 			v.Pairs[i].Layout = []analyze.Layout{analyze.Consistent, analyze.Counter, analyze.Ambiguous}[i%3]
+			v.Pairs[i].Objects = [2]string{fmt.Sprint("o", i%5), fmt.Sprint("p", i%7)}
+			v.Pairs[i].Doubtful = i%9 == 4
 		}
 		for i := range v.Quads.Quads {
 			v.Quads.Quads[i].Layout = []analyze.Layout{analyze.Consistent, analyze.Counter}[i%2]

@@ -163,6 +163,21 @@ func (w *modelWriter) words(coh, ei, acc []Entry, last int) modelAnswer {
 		}
 		say("Vertical and distance are "+degree(e)+".", text+".")
 	}
+	if r := w.page.entries(w.m, metricDeduplicated, analyze.AllPairs)[last].Result; r != nil {
+		var parts []string
+		for _, axis := range axisNames {
+			if e := at(r, axis, b); e.Value != nil {
+				parts = append(parts, fmt.Sprintf("%s %s of %d", axis, interval(*e.Value, val(e.Low), val(e.High)), e.N))
+			}
+		}
+		text := "coherence " + listed(parts)
+		if e := at(r, VDEIReleased, b); e.Value != nil {
+			text += fmt.Sprintf("; cosine of vertical and distance %s", interval(*e.Value, val(e.Low), val(e.High)))
+		}
+		if len(parts) > 0 {
+			say("Without pairs that repeat or contradict others:", text+".")
+		}
+	}
 	if r := acc[last].Result; r != nil && r.Table != nil {
 		var parts []string
 		for _, axis := range axisNames {

@@ -237,7 +237,11 @@ func (s *session) feeds(m analyze.Metric) bool {
 	asked := func(axis string) bool {
 		return slices.ContainsFunc(s.quadList(), func(q *dataset.Quad) bool { return q.Axis == axis })
 	}
-	return !(m.Quads && !asked("vertical")) && !(m.Horizontal && !asked("horizontal")) && !(m.Layouts && s.quads == nil) && len(s.set.Pairs) > 0
+	named := func() bool {
+		return slices.ContainsFunc(s.set.Pairs, func(p dataset.Pair) bool { return p.First != "" || p.Second != "" })
+	}
+	return !(m.Quads && !asked("vertical")) && !(m.Horizontal && !asked("horizontal")) && !(m.Layouts && s.quads == nil) &&
+		!(m.Objects && !named()) && !(m.Doubtful && len(s.set.Audit.Drop) == 0) && len(s.set.Pairs) > 0
 }
 
 func (s *session) metricOptions() analyze.Options {
@@ -355,6 +359,10 @@ func (s *session) loadItems(ctx context.Context, sr *series, items []asked, capt
 		v.Blocks = append(v.Blocks, b)
 	}
 	layouts, scenes := s.layouts()
+	doubtful := map[string]bool{}
+	for _, id := range s.set.Audit.Drop {
+		doubtful[id] = true
+	}
 	for i, item := range items {
 		if flat[i][0] == nil || flat[i][1] == nil {
 			continue // a failed query: counted among the failures, shown in the report
@@ -367,6 +375,7 @@ func (s *session) loadItems(ctx context.Context, sr *series, items []asked, capt
 		}
 		v.Pairs = append(v.Pairs, analyze.Pair{
 			ID: p.ID, Index: indexNumber(p), QuestionID: p.QuestionID, Category: p.Category, Axis: p.Axis, Scene: scene, Layout: layouts[p.ID],
+			Objects: [2]string{p.First, p.Second}, Doubtful: doubtful[p.ID],
 			CorrectOriginal: a.original.correct, CorrectSwapped: a.swapped.correct,
 			AnswerOriginal: a.original.capture.Answer, AnswerSwapped: a.swapped.capture.Answer,
 		})

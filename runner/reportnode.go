@@ -15,7 +15,7 @@ import (
 )
 
 // bundleVersion is raised when bundle changes for the same results; the page itself is in report.PageKey.
-const bundleVersion = 1
+const bundleVersion = 2
 
 // walkReport writes the page. Its key holds the digests of everything it shows; what it says of times and machines comes from
 // the ledger and is no reason to write it again.
@@ -174,6 +174,26 @@ func (s *session) bundleData() report.Data {
 	out.Audit = []report.Count{
 		{Name: "repeats an earlier pair", N: repeats}, {Name: "contradicts another pair", N: conflicts},
 		{Name: "asks an earlier pair the other way round", N: len(set.Audit.Mirrored)}, {Name: "two objects of one name", N: len(set.Audit.SameNames)},
+	}
+	out.Doubts = doubts(&set.Audit)
+	return out
+}
+
+// doubts says of every pair that deduplicated estimates leave out why they do, in the order of the set.
+func doubts(audit *dataset.Audit) []report.Doubt {
+	why := map[string]string{}
+	for _, r := range audit.Repeats {
+		why[r.Pair] = "repeats " + r.Of
+	}
+	for _, c := range audit.Conflicts {
+		for _, id := range c {
+			others := slices.DeleteFunc(slices.Clone(c), func(o string) bool { return o == id })
+			why[id] = "same picture, axis and objects as " + strings.Join(others, ", ") + ", but not all of one label"
+		}
+	}
+	var out []report.Doubt
+	for _, id := range audit.Drop {
+		out = append(out, report.Doubt{Pair: id, Reason: why[id]})
 	}
 	return out
 }
