@@ -6,15 +6,24 @@ MODEL is qwen2.5-vl-3b, molmo-7b-o or nvila-lite-2b. --like is any checkpoint of
 configuration is kept but for the sizes, its tokenizer and processor files are copied. The table of embeddings has the released number
 of rows; NVILA's is cut to the tokenizer's length on loading, so there the tokenizer is padded with words nobody writes.
 
+Molmo is written as the hub has it (config.json, safetensors) or as it was trained (config.yaml, model.pt), as CHECKPOINT is.
+
 Needs numpy only. Weights are one block of normal numbers laid end to end: equal values cost a matrix product nothing less. Norms are 1,
 biases 0. Writing is limited by the disk.
 """
 import argparse
+import collections
+import io
 import json
 import math
 import pathlib
+import pickle
+import re
 import shutil
 import struct
+import sys
+import types
+import zipfile
 
 import numpy as np
 
@@ -178,18 +187,86 @@ def write(folder, tensors, dtype):
         with open(folder / file, "wb") as f:
             f.write(struct.pack("<Q", len(text)) + text)
             for name, shape in shard:
-                n = math.prod(shape)
-                if is_norm(name):
-                    f.write(encoded(np.ones(n, np.float32), dtype).tobytes())
-                elif name.endswith("bias"):
-                    f.write(bytes(n * size))
-                else:
-                    for start in range(0, n, len(random)):
-                        f.write(memoryview(random[:min(len(random), n - start)]))
+                write_values(f, name, math.prod(shape), dtype, random)
     if len(shards) > 1:
         (folder / "model.safetensors.index.json").write_text(json.dumps(
             {"metadata": {"total_size": total * size}, "weight_map": index}, indent=2))
     return total
+
+
+def write_values(f, name, n, dtype, random):
+    if is_norm(name):
+        f.write(encoded(np.ones(n, np.float32), dtype).tobytes())
+    elif name.endswith("bias"):
+        f.write(bytes(n * BYTES[dtype]))
+    else:
+        for start in range(0, n, len(random)):
+            f.write(memoryview(random[:min(len(random), n - start)]))
+
+
+def write_torch(path, tensors, dtype):
+    """A state dict in the zip layout of torch.save, every entry stored, its data on a multiple of 64 bytes; returns the number of parameters."""
+    storage, state = torch_names(dtype)
+    tensors = [(name, shape, storage(str(i), math.prod(shape))) for i, (name, shape) in enumerate(tensors)]
+    random, total = block(dtype), 0
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as z:
+        def add(entry, write):
+            info = zipfile.ZipInfo(f"model/{entry}")
+            header = 30 + len(info.filename) + 4 + 20   # with the field that aligns and the one zip64 adds
+            pad = -(z.fp.tell() + header) % 64
+            info.extra = b"FB" + struct.pack("<H", pad) + b"Z" * pad
+            with z.open(info, "w", force_zip64=True) as f:
+                write(f)
+
+        add("data.pkl", lambda f: f.write(state((n, s, v) for n, s, v in tensors)))
+        add("byteorder", lambda f: f.write(b"little"))
+        for name, shape, value in tensors:
+            n = math.prod(shape)
+            add(f"data/{value.key}", lambda f: write_values(f, name, n, dtype, random))
+            total += n
+        add("version", lambda f: f.write(b"3\n"))
+    return total
+
+
+def torch_names(dtype):
+    """What pickles as torch's own storages and tensors do, without torch: a class of storages, and a function that pickles tensors."""
+    torch, utils = types.ModuleType("torch"), types.ModuleType("torch._utils")
+    kind = type({"bfloat16": "BFloat16Storage", "float32": "FloatStorage", "float16": "HalfStorage"}[dtype], (), {"__module__": "torch"})
+    setattr(torch, kind.__name__, kind)
+    torch._utils = utils
+
+    def rebuild():
+        raise NotImplementedError
+    rebuild.__module__, rebuild.__qualname__ = "torch._utils", "_rebuild_tensor_v2"
+    utils._rebuild_tensor_v2 = rebuild
+    Storage = collections.namedtuple("Storage", "key n")
+
+    class Tensor:
+        def __init__(self, storage, shape):
+            self.storage, self.shape = storage, shape
+
+        def __reduce__(self):
+            strides = tuple(math.prod(self.shape[i + 1:]) for i in range(len(self.shape)))
+            return rebuild, (self.storage, 0, tuple(self.shape), strides, False, collections.OrderedDict())
+
+    class Pickler(pickle.Pickler):
+        def persistent_id(self, obj):
+            return ("storage", kind, obj.key, "cpu", obj.n) if isinstance(obj, Storage) else None
+
+    def state(tensors):
+        out, kept = io.BytesIO(), {name: sys.modules.get(name) for name in ("torch", "torch._utils")}
+        sys.modules.update({"torch": torch, "torch._utils": utils})
+        try:
+            Pickler(out, 2).dump(collections.OrderedDict((n, Tensor(v, s)) for n, s, v in tensors))
+        finally:
+            for name, module in kept.items():
+                if module is None:
+                    del sys.modules[name]
+                else:
+                    sys.modules[name] = module
+        return out.getvalue()
+
+    return Storage, state
 
 
 def copy_small(source, out):
@@ -224,6 +301,8 @@ def make_qwen(out, like, dtype):
 
 def make_molmo(out, like, dtype):
     copy_small(like, out)
+    if (like / "config.yaml").exists():
+        return make_molmo_native(out, dtype)
     edit(out / "config.json", hidden_size=4096, num_hidden_layers=32, num_attention_heads=32, num_key_value_heads=None,
          intermediate_size=22016, vocab_size=100278, embedding_size=100352, rope_theta=500000.0, torch_dtype=dtype)
     config = json.loads((out / "config.json").read_text())
@@ -231,6 +310,20 @@ def make_molmo(out, like, dtype):
         config.pop(key, None)
     (out / "config.json").write_text(json.dumps(config, indent=2))
     return write(out, molmo(), dtype)
+
+
+def make_molmo_native(out, dtype):
+    text = (out / "config.yaml").read_text()
+    for key, value in dict(d_model=4096, n_layers=32, n_heads=32, n_kv_heads="null", mlp_hidden_size=22016, rope_theta=500000.0, vocab_size=100278,
+                           embedding_size=100352, overlap_margins=[4, 4], vit_layers=[-2, -9], image_default_input_size=[336, 336],
+                           image_emb_dim=1024, image_num_heads=16, image_num_key_value_heads=16, image_num_layers=23, image_head_dim=64,
+                           image_mlp_dim=4096, image_num_pos=577).items():
+        # A value, or a list of one item a line.
+        text, n = re.subn(rf"^( +){key}:(.*)((\n\1 *- .*)*)$", rf"\g<1>{key}: {json.dumps(value) if value != 'null' else value}", text, flags=re.M)
+        if n != 1:
+            raise SystemExit(f"{out}/config.yaml says {key} {n} times")
+    (out / "config.yaml").write_text(text)
+    return write_torch(out / "model.pt", [(name.removeprefix("model."), shape) for name, shape in molmo()], dtype)
 
 
 def make_nvila(out, like, dtype):
