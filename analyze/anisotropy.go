@@ -115,11 +115,11 @@ func (v *Vectors) sample(at []int, b int) *stateSample {
 		return s
 	}
 	s.topShare = largest / total
-	gram := borrow[float64](s.m * s.m)
-	defer giveBack(gram)
-	products(gram, s.m, s.d, func(dst []float64, i, from int) { copy(dst, s.x[i*s.d+from:]) }, 0, s.m)
+	gram := borrowSymmetric(s.m)
+	defer gram.giveBack()
+	products(gram.x, gram.ld, s.d, func(dst []float64, i, from int) { copy(dst, s.x[i*s.d+from:]) }, 0, s.m)
 	var square float64
-	for _, g := range gram {
+	for _, g := range gram.x {
 		square += g * g
 	}
 	s.participation = total * total / square / float64(min(s.m-1, s.d))
@@ -129,12 +129,12 @@ func (v *Vectors) sample(at []int, b int) *stateSample {
 }
 
 // leadingDirections fills top.
-func (s *stateSample) leadingDirections(gram []float64) {
+func (s *stateSample) leadingDirections(gram symmetric) {
 	k := min(topComponents, s.m-1, s.d)
 	if k < 1 {
 		return
 	}
-	values, vectors := leading(gram, s.m, k)
+	values, vectors := leading(gram, k)
 	for c := range k {
 		if values[c] <= 1e-12*values[0] {
 			break
@@ -150,7 +150,7 @@ func (s *stateSample) leadingDirections(gram []float64) {
 
 // shrink prepares inner products under the inverse of the shrunk covariance Σ = (1−ρ)XᵀX/m + ρμI (Ledoit and Wolf 2004), by Woodbury's
 // identity: xᵀΣ⁻¹y = (x·y − (Xx)ᵀ(cI + XXᵀ)⁻¹(Xy))/(ρμ), c = ρμm/(1−ρ). The factor 1/(ρμ) cancels in cosines.
-func (s *stateSample) shrink(gram []float64, total, square float64) {
+func (s *stateSample) shrink(gram symmetric, total, square float64) {
 	m, d := float64(s.m), float64(s.d)
 	mu := total / m / d
 	// δ² = ‖S − μI‖²/d; β² = (Σ‖x‖⁴/m − ‖S‖²)/(m d), at most δ².
@@ -158,7 +158,7 @@ func (s *stateSample) shrink(gram []float64, total, square float64) {
 	delta := (norm - d*mu*mu) / d
 	var fourth float64
 	for r := range s.m {
-		fourth += gram[r*s.m+r] * gram[r*s.m+r]
+		fourth += gram.x[r*gram.ld+r] * gram.x[r*gram.ld+r]
 	}
 	beta := min((fourth/m-norm)/(m*d), delta)
 	if !(delta > 0) || !(beta > 0) {
@@ -172,9 +172,9 @@ func (s *stateSample) shrink(gram []float64, total, square float64) {
 	a := mat.NewSymDense(s.m, nil)
 	for i := range s.m {
 		for j := i; j < s.m; j++ {
-			a.SetSym(i, j, gram[i*s.m+j])
+			a.SetSym(i, j, gram.x[i*gram.ld+j])
 		}
-		a.SetSym(i, i, gram[i*s.m+i]+c)
+		a.SetSym(i, i, gram.x[i*gram.ld+i]+c)
 	}
 	var chol mat.Cholesky
 	if s.white = chol.Factorize(a); s.white {

@@ -1,156 +1,110 @@
 package analyze
 
 import (
-	"math"
+	"unsafe"
 
 	"gonum.org/v1/gonum/floats"
 )
 
-// All matrix products here are of one form, rows against rows: c[j, i] = Σ_k a[i, k] b[j, k]. They are done in tiles of 4×3 inner
-// products, each in lanes with fused multiply-adds in a fixed order, so that a processor with vector units
-// and one without give the same bits. Lanes are four of float64 or eight of float32.
-const tileA, tileB = 4, 3
+// All matrix products here are of one form, rows against rows: c[j, i] = Σ_k a[i, k] b[j, k]. They are done in tiles of 4×12 inner
+// products, each in lanes (four of float64 or eight of float32, 32 bytes) with fused multiply-adds in a fixed order, so that a processor
+// gives the same bits whatever its vector units are.
+const (
+	tileA     = 4
+	tileB     = 12
+	laneBytes = 32
+)
 
-// tileGo is tile without vector instructions: c[j*ldc+i] += Σ_k a[i*lda+k] b[j*ldb+k], i < 4, j < 3, k < n, n a
-// positive multiple of 4.
-func tileGo(n int, a []float64, lda int, b []float64, ldb int, c []float64, ldc int) {
-	for j := range tileB {
-		for i := range tileA {
-			c[j*ldc+i] += innerLanes(a[i*lda:i*lda+n], b[j*ldb:j*ldb+n])
-		}
+// A vectorUnit is what kernels may use; each includes those before it.
+type vectorUnit int
+
+const (
+	portable vectorUnit = iota
+	avx2
+	avx512
+)
+
+// unit is what kernels do use.
+var unit = bestUnit()
+
+// lanes is the number of values that are 32 bytes.
+func lanes[T float32 | float64]() int { return laneBytes / int(unsafe.Sizeof(T(0))) }
+
+// A rows is one operand of a product: lanes k to k+lanes of row i are at i/12·panel + i%12·row + k/lanes·step of x. Rows are packed in
+// panels of twelve, lanes of all twelve side by side, so that a vector of 64 bytes holds two rows' lanes and serves two products; or
+// they are plain, one after the other, which will do for a.
+type rows[T float32 | float64] struct {
+	x                []T
+	panel, row, step int
+}
+
+// plainRows are rows as they lie in x, ld apart: a multiple of tileA, of a multiple of the lanes.
+func plainRows[T float32 | float64](x []T, ld int) rows[T] {
+	return rows[T]{x, tileB * ld, ld, lanes[T]()}
+}
+
+// borrowRows are n packed rows of up to d values of any kind; giveBack their x.
+func borrowRows[T float32 | float64](n, d int) rows[T] {
+	l := lanes[T]()
+	panel := tileB * filledTo(d, l)
+	return rows[T]{borrowDirty[T](filledTo(n, tileB) / tileB * panel), panel, l, tileB * l}
+}
+
+// filledTo is n rounded up to a multiple.
+func filledTo(n, multiple int) int { return (n + multiple - 1) / multiple * multiple }
+
+// from is what begins with lanes k of row i.
+func (r rows[T]) from(i, k int) []T {
+	return r.x[i/tileB*r.panel+i%tileB*r.row+k/lanes[T]()*r.step:]
+}
+
+// set writes a row of a whole number of lanes.
+func (r rows[T]) set(i int, row []T) { spread(r.from(i, 0), r.step, row) }
+
+// fill sets the first w values of rows 0 to n by fill, and what fills them up to whole lanes and panels to zero.
+func (r rows[T]) fill(n, w int, fill func(dst []T, i int)) {
+	row := make([]T, filledTo(w, lanes[T]()))
+	for i := range n {
+		fill(row[:w], i)
+		r.set(i, row)
+	}
+	clear(row)
+	for i := n; i%tileB != 0; i++ {
+		r.set(i, row)
 	}
 }
 
-// innerLanes is one inner product of a tile.
-func innerLanes(a, b []float64) float64 {
-	var l0, l1, l2, l3 float64
-	for k := 0; k+4 <= len(a); k += 4 {
-		x, y := a[k:k+4:k+4], b[k:k+4:k+4]
-		l0 = math.FMA(x[0], y[0], l0)
-		l1 = math.FMA(x[1], y[1], l1)
-		l2 = math.FMA(x[2], y[2], l2)
-		l3 = math.FMA(x[3], y[3], l3)
+// multiply adds a·bᵀ to c, transposed: c[j*ldc+i] += Σ_k a[i, k] b[j, k] for lo ≤ i < hi, j < n and from ≤ k < to. b is packed; lo and from are
+// multiples of tileA and of the lanes. Where to is not, what fills rows up must be zero in one of a and b and finite in the other.
+// half leaves out tiles in which no j ≥ i.
+func multiply[T float32 | float64](c []float64, ldc int, a, b rows[T], lo, hi, n, from, to int, half bool) {
+	// Panels of b that stay in a second-level cache while those of a pass by, each of which stays in the first-level one meanwhile.
+	const block = 8 * tileB
+	l := lanes[T]()
+	steps := (to - from + l - 1) / l
+	if steps <= 0 {
+		return
 	}
-	return (l0 + l1) + (l2 + l3)
-}
-
-// tile32Go is tile32 without vector instructions, n a positive multiple of 8.
-func tile32Go(n int, a []float32, lda int, b []float32, ldb int, c []float64, ldc int) {
-	for j := range tileB {
-		for i := range tileA {
-			x, y := a[i*lda:i*lda+n], b[j*ldb:j*ldb+n]
-			var l [8]float32
-			for k := range n {
-				l[k%8] = fma32(x[k], y[k], l[k%8])
-			}
-			c[j*ldc+i] += float64(((l[0] + l[1]) + (l[2] + l[3])) + ((l[4] + l[5]) + (l[6] + l[7])))
-		}
-	}
-}
-
-// four32Go is four32 without vector instructions: c[j] += Σ_k a[k] b[j][k], the length of a a multiple of 16.
-func four32Go(a []float32, b [4][]float32, c *[4]float64) {
-	for j := range c {
-		var l [16]float32
-		for k, x := range a {
-			l[k%16] = fma32(x, b[j][k], l[k%16])
-		}
-		for t := range 8 {
-			l[t] += l[8+t]
-		}
-		c[j] += float64(((l[0] + l[1]) + (l[2] + l[3])) + ((l[4] + l[5]) + (l[6] + l[7])))
-	}
-}
-
-// dots2Go is dots2 without vector instructions: c[0] += Σ_k x[k] a[k], c[1] += Σ_k x[k] b[k], the length of x a multiple of 8.
-func dots2Go(x []float32, a, b []float64, c *[2]float64) {
-	for j, y := range [2][]float64{a, b} {
-		var l [8]float64
-		for k, v := range x {
-			l[k%8] = math.FMA(float64(v), y[k], l[k%8])
-		}
-		for t := range 4 {
-			l[t] += l[4+t]
-		}
-		c[j] += (l[0] + l[1]) + (l[2] + l[3])
-	}
-}
-
-// squareGo is square without vector instructions: Σ_k x[k]², the length of x a multiple of 16.
-func squareGo(x []float32) float64 {
-	var l [16]float64
-	for k, v := range x {
-		l[k%16] = math.FMA(float64(v), float64(v), l[k%16])
-	}
-	for t := range 4 {
-		l[t] = (l[t] + l[4+t]) + (l[8+t] + l[12+t])
-	}
-	return (l[0] + l[1]) + (l[2] + l[3])
-}
-
-// fma32 is x·y + z rounded once to float32. The product is exact in float64; the sum is rounded to odd there, so that rounding it again
-// is no double rounding (Boldo and Melquiond 2008).
-func fma32(x, y, z float32) float32 {
-	p, q := float64(x)*float64(y), float64(z)
-	s := p + q
-	t := s - p
-	e := (p - (s - t)) + (q - t) // what s lacks, exactly (Knuth's two-sum)
-	if bits := math.Float64bits(s); e != 0 && bits&1 == 0 {
-		if (e > 0) == (s > 0) {
-			s = math.Float64frombits(bits + 1)
-		} else {
-			s = math.Float64frombits(bits - 1)
-		}
-	}
-	return float32(s)
-}
-
-// rowsByRows adds a·bᵀ to c, transposed: c[j*ldc+i] += Σ_k a[i*lda+k] b[j*ldb+k] for i < m, j < n, k < d.
-// first(i) is the lowest j wanted for the tile that begins at row i of a, and must not fall with i; nil wants all.
-func rowsByRows(c []float64, ldc int, a []float64, lda int, b []float64, ldb int, m, n, d int, first func(i int) int) {
-	tiles(tile, 4, c, ldc, a, lda, b, ldb, m, n, d, first)
-}
-
-// rowsByRows32 is rowsByRows for float32 rows. Its sums over k are float32: see runLength for how far that goes.
-func rowsByRows32(c []float64, ldc int, a []float32, lda int, b []float32, ldb int, m, n, d int, first func(i int) int) {
-	tiles(tile32, 8, c, ldc, a, lda, b, ldb, m, n, d, first)
-}
-
-// tiles cuts the product into tiles, whose length must be a multiple of lanes.
-func tiles[T float32 | float64](tile func(int, []T, int, []T, int, []float64, int), lanes int,
-	c []float64, ldc int, a []T, lda int, b []T, ldb int, m, n, d int, first func(i int) int) {
-	// Rows of b that stay in a second-level cache beside those of a that pass by, and rows of a, 12 kB, that stay in a first-level cache
-	// beside three of b.
-	const panelB = 48
-	size := 32 / lanes // of a value, in bytes
-	panelA := min(max(12<<10/(max(d, 1)*size)/tileA, 1), 16) * tileA
-	var edge *edgeTile[T]
-	for from := 0; from < n; from += panelB {
-		to := min(from+panelB, n)
-		for base := 0; base < m; base += panelA {
-			end := min(base+panelA, m)
-			j := from
-			if first != nil {
-				j = max(j, first(base)/tileB*tileB)
-			}
-			for ; j < to; j += tileB {
-				for i := base; i < end; i += tileA {
-					if first != nil && j+tileB <= first(i) {
-						break
-					}
-					if i+tileA <= m && j+tileB <= to && d%lanes == 0 {
-						tile(d, a[i*lda:], lda, b[j*ldb:], ldb, c[j*ldc+i:], ldc)
+	tile := tileOf[T]()
+	var edge [tileA * tileB]float64
+	for top := 0; top < n; top += block {
+		for panel := lo / tileB * tileB; panel < hi; panel += tileB {
+			for j := top; j < min(top+block, n); j += tileB {
+				if half && j+tileB <= panel {
+					continue
+				}
+				y := b.from(j, from)
+				for i := max(panel, lo); i < min(panel+tileB, hi); i += tileA {
+					x := a.from(i, from)
+					if i+tileA <= hi && j+tileB <= n {
+						tile(steps, x, a.row, a.step, y, c[j*ldc+i:], ldc)
 						continue
 					}
-					if edge == nil {
-						edge = newEdgeTile[T](d, lanes)
-					}
-					rows, cols := min(tileB, to-j), min(tileA, m-i)
-					edge.fill(a[i*lda:], lda, b[j*ldb:], ldb, cols, rows, d)
-					tile(edge.d, edge.a, edge.d, edge.b, edge.d, edge.c[:], tileA)
-					for y := range rows {
-						for x := range cols {
-							c[(j+y)*ldc+i+x] += edge.c[y*tileA+x]
+					clear(edge[:])
+					tile(steps, x, a.row, a.step, y, edge[:], tileA)
+					for v := range min(tileB, n-j) {
+						for u := range min(tileA, hi-i) {
+							c[(j+v)*ldc+i+u] += edge[v*tileA+u]
 						}
 					}
 				}
@@ -159,29 +113,13 @@ func tiles[T float32 | float64](tile func(int, []T, int, []T, int, []float64, in
 	}
 }
 
-// An edgeTile fills up what is no whole tile with zeros: rows that are missing, and lengths that are no multiple of the lanes.
-type edgeTile[T float32 | float64] struct {
-	d    int // length, filled up
-	a, b []T
-	c    [tileA * tileB]float64
-}
-
-func newEdgeTile[T float32 | float64](d, lanes int) *edgeTile[T] {
-	d = (d + lanes - 1) / lanes * lanes
-	return &edgeTile[T]{d: d, a: make([]T, tileA*d), b: make([]T, tileB*d)}
-}
-
-// fill copies m ≤ 4 rows of a and n ≤ 3 rows of b, of length d.
-func (e *edgeTile[T]) fill(a []T, lda int, b []T, ldb, m, n, d int) {
-	clear(e.a)
-	clear(e.b)
-	clear(e.c[:])
-	for i := range m {
-		copy(e.a[i*e.d:], a[i*lda:i*lda+d])
+// tileOf is the tile of a type: c[j*ldc+i] += Σ_k a[i, k] b[j, k] for i < 4, j < 12 and steps > 0 times the lanes, rows of a being row values
+// apart and their lanes step, b packed.
+func tileOf[T float32 | float64]() func(steps int, a []T, row, step int, b []T, c []float64, ldc int) {
+	if tile, ok := any(tile64).(func(int, []T, int, int, []T, []float64, int)); ok {
+		return tile
 	}
-	for j := range n {
-		copy(e.b[j*e.d:], b[j*ldb:j*ldb+d])
-	}
+	return any(tile32).(func(int, []T, int, int, []T, []float64, int))
 }
 
 // dot is Σ a_i b_i.

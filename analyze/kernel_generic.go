@@ -2,34 +2,27 @@
 
 package analyze
 
-func tile(n int, a []float64, lda int, b []float64, ldb int, c []float64, ldc int) {
-	tileGo(n, a, lda, b, ldb, c, ldc)
+func bestUnit() vectorUnit { return portable }
+
+func tile64(steps int, a []float64, row, step int, b []float64, c []float64, ldc int) {
+	tile64Go(steps, a, row, step, b, c, ldc)
 }
 
-func tile32(n int, a []float32, lda int, b []float32, ldb int, c []float64, ldc int) {
-	tile32Go(n, a, lda, b, ldb, c, ldc)
+func tile32(steps int, a []float32, row, step int, b []float32, c []float64, ldc int) {
+	tile32Go(steps, a, row, step, b, c, ldc)
 }
 
-func four32(a []float32, b [4][]float32, c *[4]float64) { four32Go(a, b, c) }
-
-func sub32(dst, a, b []float32) {
-	for k := range dst {
-		dst[k] = a[k] - b[k]
-	}
+func partners32(n int, u, w []float32, at []uint32, c *[partners]float64) {
+	partners32Go(n, u, w, at, c)
 }
 
-func addWide(dst []float64, x []float32) {
-	for k, v := range x {
-		dst[k] += float64(v)
-	}
-}
+func spread[T float32 | float64](dst []T, step int, src []T) { spreadGo(dst, step, src) }
 
-func widen(dst []float64, x []float32) {
-	for k, v := range x {
-		dst[k] = float64(v)
-	}
-}
-
-func dots2(x []float32, a, b []float64, c *[2]float64) { dots2Go(x, a, b, c) }
-
-func square(x []float32) float64 { return squareGo(x) }
+func scatter32(dst []float32, step int, x []float32, s float32) { scatter32Go(dst, step, x, s) }
+func sub32(dst, a, b []float32)                                 { sub32Go(dst, a, b) }
+func addWide(dst []float64, x []float32)                        { addWideGo(dst, x) }
+func widen(dst []float64, x []float32)                          { widenGo(dst, x) }
+func square(x []float32) float64                                { return squareGo(x) }
+func dots2(x []float32, a, b []float64, c *[2]float64)          { dots2Go(x, a, b, c) }
+func dots3(x, y []float32, c *[3]float64)                       { dots3Go(x, y, c) }
+func dots7(x, y, a, b []float64, c *[7]float64)                 { dots7Go(x, y, a, b, c) }

@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 func noise(n int, seed uint64) []float64 {
@@ -17,52 +19,107 @@ func noise(n int, seed uint64) []float64 {
 	return x
 }
 
-// TestTileIsTheSameEverywhere holds the vector kernel to the portable one, bit by bit.
-func TestTileIsTheSameEverywhere(t *testing.T) {
-	for _, n := range []int{4, 8, 12, 64, 256} {
-		lda, ldb, ldc := n+5, n+3, 7
-		a, b := noise(4*lda, 1), noise(3*ldb, 2)
-		c := noise(3*ldc, 3)
-		d := append([]float64(nil), c...)
-		tile(n, a, lda, b, ldb, c, ldc)
-		tileGo(n, a, lda, b, ldb, d, ldc)
-		for i := range c {
-			if math.Float64bits(c[i]) != math.Float64bits(d[i]) {
-				t.Fatalf("n = %d: value %d is %v with vector instructions, %v without", n, i, c[i], d[i])
-			}
-		}
+// eachUnit calls f with every vector unit that this machine has, one after the other, and with none first.
+func eachUnit(t *testing.T, f func(t *testing.T)) {
+	best := unit
+	defer func() { unit = best }()
+	for unit = portable; unit <= best; unit++ {
+		t.Run([]string{"portable", "AVX2", "AVX-512"}[unit], f)
+	}
+	for u := best + 1; u <= avx512; u++ {
+		t.Logf("no %s here", []string{"portable", "AVX2", "AVX-512"}[u])
 	}
 }
 
-// TestTile32IsTheSameEverywhere does so for float32, over a range of exponents and with cancellation.
-func TestTile32IsTheSameEverywhere(t *testing.T) {
-	rng := rand.New(rand.NewPCG(9, 9))
-	for _, n := range []int{8, 16, 64, 256, 4096} {
-		lda, ldb, ldc := n+5, n+3, 7
-		a, b := make([]float32, 4*lda), make([]float32, 3*ldb)
-		for _, x := range [][]float32{a, b} {
-			for i := range x {
-				x[i] = float32(rng.NormFloat64() * math.Exp2(float64(rng.IntN(40)-20)))
+// noise32 spans exponents, and cancels.
+func noise32(n int, seed uint64) []float32 {
+	rng := rand.New(rand.NewPCG(seed, 9))
+	x := make([]float32, n)
+	for i := range x {
+		x[i] = float32(rng.NormFloat64() * math.Exp2(float64(rng.IntN(40)-20)))
+	}
+	return x
+}
+
+// TestKernelsAreTheSameEverywhere holds every kernel of every vector unit to the portable one, bit by bit, and that to plain sums.
+func TestKernelsAreTheSameEverywhere(t *testing.T) {
+	type outcome struct {
+		tile, tile32, widened, added []float64
+		scattered, less, spread      []float32
+		square                       float64
+		two                          [2]float64
+		three                        [3]float64
+		seven                        [7]float64
+		partners                     [partners]float64
+	}
+	for _, n := range []int{16, 48, 64, 512, 4096} {
+		x, y := noise32(n, 1), noise32(n, 2)
+		a, b := noise(n, 3), noise(n, 4)
+		tileX, tileY := noise((tileA+1)*(n+4), 5), noise(tileB*n, 6)
+		tileX32, tileY32 := noise32((tileA+1)*(n+8), 7), noise32(tileB*n, 8)
+		rows := n / partnerLanes
+		at := make([]uint32, rows*partners)
+		for i := range at {
+			at[i] = uint32(i*i%rows) * partnerLanes * 4
+		}
+		compute := func() (o outcome) {
+			const ldc = 7
+			o.tile, o.tile32 = noise(tileB*ldc, 9), noise(tileB*ldc, 9)
+			tile64(n/4, tileX, n+4, 4, tileY, o.tile, ldc)
+			tile32(n/8, tileX32, n+8, 8, tileY32, o.tile32, ldc)
+			o.widened, o.added = make([]float64, n), noise(n, 10)
+			widen(o.widened[:n-1], x[:n-1]) // not whole vectors
+			addWide(o.added[:n-1], x[:n-1])
+			o.scattered, o.less, o.spread = make([]float32, 6*n), make([]float32, n), make([]float32, 3*n)
+			scatter32(o.scattered, 48, x[:n-1], 0.3)
+			sub32(o.less[:n-1], x[:n-1], y[:n-1])
+			spread(o.spread, 24, x)
+			o.square = square(x)
+			dots2(x, a, b, &o.two)
+			dots3(x, y, &o.three)
+			dots7(a, b, noise(n, 11), noise(n, 12), &o.seven)
+			partners32(rows, x, y, at, &o.partners)
+			return o
+		}
+		best := unit
+		unit = portable
+		want := compute()
+		unit = best
+		eachUnit(t, func(t *testing.T) {
+			if d := cmp.Diff(want, compute(), cmp.AllowUnexported(outcome{})); d != "" {
+				t.Errorf("n = %d: %s", n, d)
+			}
+		})
+		for i := range n - 1 {
+			if want.widened[i] != float64(x[i]) || want.scattered[i/8*48+i%8] != x[i]*0.3 || want.less[i] != x[i]-y[i] || want.spread[i/8*24+i%8] != x[i] {
+				t.Fatalf("n = %d: value %d: %v, %v, %v, %v of %v and %v", n, i, want.widened[i], want.scattered[i/8*48+i%8], want.less[i], want.spread[i/8*24+i%8], x[i], y[i])
 			}
 		}
-		c := noise(3*ldc, 3)
-		d := append([]float64(nil), c...)
-		tile32(n, a, lda, b, ldb, c, ldc)
-		tile32Go(n, a, lda, b, ldb, d, ldc)
-		for i := range c {
-			if math.Float64bits(c[i]) != math.Float64bits(d[i]) {
-				t.Fatalf("n = %d: value %d is %v with vector instructions, %v without", n, i, c[i], d[i])
+		xw, yw := make([]float64, n), make([]float64, n)
+		widen(xw, x)
+		widen(yw, y)
+		near := func(what string, got, want, size float64) {
+			t.Helper()
+			if math.Abs(got-want) > size {
+				t.Errorf("n = %d: %s is %v, expected %v", n, what, got, want)
 			}
 		}
-		if n%16 == 0 {
-			rows := [4][]float32{b[:n], b[1 : n+1], a[lda:][:n], a[2*lda:][:n]}
-			var x, y [4]float64
-			four32(a[:n], rows, &x)
-			four32Go(a[:n], rows, &y)
-			if x != y {
-				t.Fatalf("n = %d: %v with vector instructions, %v without", n, x, y)
+		xx, yy := dot(xw, xw), dot(yw, yw)
+		near("square", want.square, xx, 1e-12*xx)
+		near("dots2[1]", want.two[1], dot(xw, b), 1e-12*float64(n)*math.Sqrt(xx))
+		near("dots3[1]", want.three[1], dot(xw, yw), 1e-12*math.Sqrt(xx*yy))
+		near("dots3[2]", want.three[2], yy, 1e-12*yy)
+		near("dots7[1]", want.seven[1], dot(a, noise(n, 12)), 1e-10)
+		near("dots7[6]", want.seven[6], dot(a, b), 1e-10)
+		var sum, size float64
+		for i := range rows {
+			for k := range partnerLanes {
+				p := xw[i*partnerLanes+k] * yw[int(at[i*partners+3])/4+k]
+				sum += p
+				size += math.Abs(p)
 			}
 		}
+		near("partners[3]", want.partners[3], sum, 67*0x1p-24*size)
 	}
 }
 
@@ -104,49 +161,80 @@ func TestSinglePrecisionRuns(t *testing.T) {
 	}
 }
 
-// TestWideSumsAreTheSameEverywhere does so for the sums of float32 in float64.
-func TestWideSumsAreTheSameEverywhere(t *testing.T) {
-	for _, n := range []int{16, 32, 48, 4096} {
-		x := make([]float32, n)
-		for i, v := range noise(n, 5) {
-			x[i] = float32(v * math.Exp2(float64(i%40-20)))
+// TestResultsAreTheSameEverywhere does so for whole results.
+func TestResultsAreTheSameEverywhere(t *testing.T) {
+	want := map[string]string{}
+	eachUnit(t, func(t *testing.T) {
+		v := readGolden(t, "small").vectors
+		for _, m := range Metrics() {
+			if m.Horizontal || m.Readout || !m.AppliesTo(AllPairs) {
+				continue
+			}
+			got := jsonOf(t, run(t, v, m.Name, AllPairs, Options{Draws: 200, Seed: 1}))
+			if unit == portable {
+				want[m.Name] = got
+			} else if got != want[m.Name] {
+				t.Errorf("%s differs: %s", m.Name, cmp.Diff(want[m.Name], got))
+			}
 		}
-		a, b := noise(n, 6), noise(n, 7)
-		c := [2]float64{1, 2}
-		d := c
-		dots2(x, a, b, &c)
-		dots2Go(x, a, b, &d)
-		if c != d || square(x) != squareGo(x) {
-			t.Fatalf("n = %d: %v and %v with vector instructions, %v and %v without", n, c, square(x), d, squareGo(x))
-		}
-		var p, q, r float64
-		for i, v := range x {
-			p, q, r = p+float64(v)*a[i], q+float64(v)*b[i], r+float64(v)*float64(v)
-		}
-		if math.Abs(c[0]-1-p) > 1e-10*r || math.Abs(c[1]-2-q) > 1e-10*r || math.Abs(square(x)-r) > 1e-12*r {
-			t.Fatalf("n = %d: %v and %v, one by one %v, %v and %v", n, c, square(x), p+1, q+2, r)
-		}
-	}
+	})
 }
 
-func TestRowsByRows(t *testing.T) {
-	for _, s := range [][3]int{{1, 1, 1}, {4, 3, 4}, {5, 4, 7}, {9, 100, 12}, {13, 7, 3}, {8, 200, 17}} {
-		m, n, d := s[0], s[1], s[2]
-		lda, ldb, ldc := d+2, d+1, m+3
-		a, b, c := noise(m*lda, 1), noise(n*ldb, 2), make([]float64, n*ldc)
-		rowsByRows(c, ldc, a, lda, b, ldb, m, n, d, nil)
-		for j := range n {
-			for i := range m {
-				var want float64
-				for k := range d {
-					want += a[i*lda+k] * b[j*ldb+k]
+// TestMultiply compares with plain sums where nothing is whole: neither tiles nor lanes nor panels.
+func TestMultiply(t *testing.T) {
+	eachUnit(t, func(t *testing.T) {
+		for _, s := range [][3]int{{1, 1, 1}, {4, 12, 4}, {5, 4, 7}, {9, 100, 12}, {13, 7, 3}, {120, 200, 17}, {27, 25, 300}} {
+			m, n, d := s[0], s[1], s[2]
+			a, b := noise(m*d, 1), noise(n*d, 2)
+			multiplyCase(t, a, b, m, n, d, 1e-12)
+			single := func(x []float64) []float32 {
+				out := make([]float32, len(x))
+				for i, v := range x {
+					out[i] = float32(v)
+					x[i] = float64(out[i])
 				}
-				if math.Abs(c[j*ldc+i]-want) > 1e-12*float64(d) {
-					t.Fatalf("%v: c[%d, %d] = %v, expected %v", s, j, i, c[j*ldc+i], want)
+				return out
+			}
+			multiplyCase(t, single(a), single(b), m, n, d, 1e-5)
+		}
+	})
+}
+
+func multiplyCase[T float32 | float64](t *testing.T, a, b []T, m, n, d int, tolerance float64) {
+	t.Helper()
+	x, y := borrowRows[T](m, d), borrowRows[T](n, d)
+	x.fill(m, d, func(dst []T, i int) { copy(dst, a[i*d:]) })
+	y.fill(n, d, func(dst []T, j int) { copy(dst, b[j*d:]) })
+	ld := filledTo(d, lanes[T]())
+	plain := make([]T, filledTo(m, tileA)*ld)
+	for i := range m {
+		copy(plain[i*ld:], a[i*d:(i+1)*d])
+	}
+	for what, x := range map[string]rows[T]{"packed": x, "plain": plainRows(plain, ld)} {
+		for _, half := range []bool{false, true} {
+			ldc := m + 3
+			c := make([]float64, n*ldc)
+			multiply(c, ldc, x, y, 0, m, n, 0, d, half)
+			for j := range n {
+				for i := range ldc {
+					var want float64
+					for k := range d {
+						if i < m {
+							want += float64(a[i*d+k]) * float64(b[j*d+k])
+						}
+					}
+					if half && i > j && c[j*ldc+i] == 0 {
+						continue // left out
+					}
+					if math.Abs(c[j*ldc+i]-want) > tolerance*float64(d) {
+						t.Fatalf("%s, %d×%d×%d: c[%d, %d] = %v, expected %v", what, m, n, d, j, i, c[j*ldc+i], want)
+					}
 				}
 			}
 		}
 	}
+	giveBack(x.x)
+	giveBack(y.x)
 }
 
 func TestProducts(t *testing.T) {

@@ -138,11 +138,11 @@ func principal(n, d, k int, fill filler[float64]) (*components, error) {
 
 // fromRows takes the eigenvectors e of the n×n matrix: scores √λ·e, loadings Xᵀe/√λ.
 func (p *components) fromRows(d int, centred filler[float64]) {
-	gram := borrow[float64](p.n * p.n)
-	defer giveBack(gram)
-	products(gram, p.n, d, centred, 0, p.n)
-	values, vectors := leading(gram, p.n, p.k)
-	total := trace(gram, p.n)
+	gram := borrowSymmetric(p.n)
+	defer gram.giveBack()
+	products(gram.x, gram.ld, d, centred, 0, p.n)
+	values, vectors := leading(gram, p.k)
+	total := gram.trace()
 	loading := make([]float64, p.k*d)
 	buf := make([]float64, d)
 	for i := range p.n {
@@ -172,15 +172,15 @@ func (p *components) fromColumns(d int, centred filler[float64]) {
 		centred(x[i*d:(i+1)*d], i, 0)
 	}
 	defer giveBack(x)
-	cov := borrow[float64](d * d)
-	defer giveBack(cov)
-	products(cov, d, p.n, func(dst []float64, j, at int) {
+	cov := borrowSymmetric(d)
+	defer cov.giveBack()
+	products(cov.x, cov.ld, p.n, func(dst []float64, j, at int) {
 		for i := range dst {
 			dst[i] = x[(at+i)*d+j]
 		}
 	}, 0, d)
-	values, vectors := leading(cov, d, p.k)
-	total := trace(cov, d)
+	values, vectors := leading(cov, p.k)
+	total := cov.trace()
 	loading := make([]float64, d)
 	for c := range p.k {
 		if total > 0 {
@@ -200,10 +200,24 @@ func (p *components) fromColumns(d int, centred filler[float64]) {
 	}
 }
 
-func trace(a []float64, n int) float64 {
+// A symmetric is a matrix [n, n] whose rows and columns are filled up with zeros to whole tiles, rows ld apart.
+type symmetric struct {
+	n, ld int
+	x     []float64
+}
+
+// borrowSymmetric returns zeros.
+func borrowSymmetric(n int) symmetric {
+	ld := filledTo(n, tileA)
+	return symmetric{n, ld, borrow[float64](ld * ld)}
+}
+
+func (a symmetric) giveBack() { giveBack(a.x) }
+
+func (a symmetric) trace() float64 {
 	var sum float64
-	for i := range n {
-		sum += a[i*n+i]
+	for i := range a.n {
+		sum += a.x[i*a.ld+i]
 	}
 	return sum
 }
@@ -225,19 +239,26 @@ func leadingSign(loading []float64) float64 {
 // denseEigen is the order up to which a full eigendecomposition is cheaper than a Krylov space.
 const denseEigen = 160
 
-// leading returns the k largest eigenvalues of the symmetric a [n, n], descending, and their eigenvectors [n, k].
-func leading(a []float64, n, k int) (values, vectors []float64) {
-	if n <= denseEigen {
-		return ritz(a, n, k)
+// leading returns the k largest eigenvalues of a, descending, and their eigenvectors [n, k].
+func leading(a symmetric, k int) (values, vectors []float64) {
+	if a.n > denseEigen {
+		return krylov(a, k)
 	}
-	return krylov(a, n, k)
+	dense := mat.NewSymDense(a.n, nil)
+	for i := range a.n {
+		for j := i; j < a.n; j++ {
+			dense.SetSym(i, j, a.x[i*a.ld+j])
+		}
+	}
+	return ritz(dense, k)
 }
 
 // ritz is leading by a full decomposition.
-func ritz(a []float64, n, k int) (values, vectors []float64) {
+func ritz(a *mat.SymDense, k int) (values, vectors []float64) {
+	n := a.SymmetricDim()
 	values, vectors = make([]float64, k), make([]float64, n*k)
 	var eig mat.EigenSym
-	if !eig.Factorize(mat.NewSymDense(n, a), true) {
+	if !eig.Factorize(a, true) {
 		panic("analyze: eigendecomposition of a finite symmetric matrix failed")
 	}
 	all := eig.Values(nil)
@@ -255,8 +276,9 @@ func ritz(a []float64, n, k int) (values, vectors []float64) {
 // krylov is leading by a block Krylov space with full orthogonalisation: the space grows by blocks of width until the
 // residuals ‖Ae − λe‖ vanish to rounding. A block wider than k converges at the gap behind its last
 // vector, which matters where the third component lies in the noise.
-func krylov(a []float64, n, k int) (values, vectors []float64) {
-	const width = 3 * tileB // whole tiles of the matrix kernel
+func krylov(a symmetric, k int) (values, vectors []float64) {
+	const width = 9
+	n := a.n
 	const tolerance = 1e-13
 	limit := n / width * width
 	rng := rand.NewPCG(42, uint64(n)) // any start will do; a fixed one gives the same bits
@@ -266,6 +288,8 @@ func krylov(a []float64, n, k int) (values, vectors []float64) {
 	}
 	var basis [][]float64 // orthonormal vectors [n]
 	var image [][]float64 // A times them
+	packed := borrowRows[float64](width, n)
+	defer giveBack(packed.x)
 	check := 6 * width
 	for len(basis) < limit {
 		q := make([]float64, 0, width*n)
@@ -282,7 +306,8 @@ func krylov(a []float64, n, k int) (values, vectors []float64) {
 		}
 		next = make([]float64, width*n)
 		y := make([]float64, fresh*n)
-		rowsByRows(y, n, a, n, q, n, n, fresh, n, nil)
+		packed.fill(fresh, n, func(dst []float64, c int) { copy(dst, q[c*n:]) })
+		multiply(y, n, plainRows(a.x, a.ld), packed, 0, n, fresh, 0, n, false)
 		copy(next, y)
 		for c := range fresh {
 			image = append(image, y[c*n:(c+1)*n])
@@ -321,14 +346,13 @@ func orthonormalise(q []float64, basis [][]float64) bool {
 func rayleighRitz(basis, image [][]float64, n, k int, tolerance float64) (values, vectors []float64, ok bool) {
 	m := len(basis)
 	k0 := min(k, m)
-	t := make([]float64, m*m)
+	t := mat.NewSymDense(m, nil)
 	for i := range m {
 		for j := range i + 1 {
-			x := dot(basis[i], image[j])
-			t[i*m+j], t[j*m+i] = x, x
+			t.SetSym(j, i, dot(basis[i], image[j]))
 		}
 	}
-	small, coef := ritz(t, m, k0)
+	small, coef := ritz(t, k0)
 	values, vectors = make([]float64, k), make([]float64, n*k)
 	copy(values, small)
 	ok = true

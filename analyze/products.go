@@ -10,18 +10,12 @@ type filler[T float32 | float64] func(dst []T, i, at int)
 // errors are independent by √67·2⁻²⁴ = 4.9e-7 (Higham and Mary 2019). Means and deviations over hundreds of pairs, which is
 // all that is ever shown, are off by less than 1e-9 in the tests, rogue dimensions included.
 const (
-	stretchLength = 512               // of float64; twice as many of float32, and so for the other two
-	stretchStride = stretchLength + 8 // keeps rows from falling on the same cache lines
+	stretchLength = 512 // of float64; twice as many of float32, and so for the other
 	runLength     = 256
 )
 
 // perRow is a number of float64 as a number of T that takes the same memory.
-func perRow[T float32 | float64](n int) int {
-	if _, single := any(T(0)).(float32); single {
-		return 2 * n
-	}
-	return n
-}
+func perRow[T float32 | float64](n int) int { return n * lanes[T]() / lanes[float64]() }
 
 // singleWork is the number of multiply-adds (rows × rows × width) from which inner products of deltas are float32 within a run.
 // Everything short of a large model's full benchmark is below it, and float64 throughout.
@@ -37,14 +31,14 @@ func products[T float32 | float64](k []float64, ld, d int, fill filler[T], lo, h
 	for i := lo; i < hi; i++ {
 		clear(k[i*ld+lo : i*ld+hi])
 	}
-	length, stride := perRow[T](stretchLength), perRow[T](stretchStride)
-	x := borrow[T](m * stride)
-	defer giveBack(x)
+	length := perRow[T](stretchLength)
+	x := borrowRows[T](m, min(length, d))
+	defer giveBack(x.x)
 	for at := 0; at < d; at += length {
 		w := min(length, d-at)
-		fillStretch(x, m, w, func(dst []T, i int) { fill(dst, lo+i, at) })
+		x.fill(m, w, func(dst []T, i int) { fill(dst, lo+i, at) })
 		// Only tiles that touch i ≤ j: the rest is their mirror image.
-		runProducts(k[lo*ld+lo:], ld, x, m, x, m, w, func(i int) int { return i })
+		runs(k[lo*ld+lo:], ld, x, x, m, m, w, true)
 	}
 	mirror(k, ld, lo, hi)
 }
@@ -66,42 +60,23 @@ func mirror(k []float64, ld, lo, hi int) {
 // crossProducts writes ⟨row i of a, row j of b⟩ to c, [m, n], likewise.
 func crossProducts[T float32 | float64](c []float64, m, n, d int, fillA, fillB filler[T]) {
 	clear(c[:m*n])
-	length, stride := perRow[T](stretchLength), perRow[T](stretchStride)
-	x, y := borrow[T](m*stride), borrow[T](n*stride)
-	defer giveBack(x)
-	defer giveBack(y)
+	length := perRow[T](stretchLength)
+	x, y := borrowRows[T](m, min(length, d)), borrowRows[T](n, min(length, d))
+	defer giveBack(x.x)
+	defer giveBack(y.x)
 	for at := 0; at < d; at += length {
 		w := min(length, d-at)
-		fillStretch(x, m, w, func(dst []T, i int) { fillA(dst, i, at) })
-		fillStretch(y, n, w, func(dst []T, j int) { fillB(dst, j, at) })
-		runProducts(c, n, y, n, x, m, w, nil)
+		x.fill(m, w, func(dst []T, i int) { fillA(dst, i, at) })
+		y.fill(n, w, func(dst []T, j int) { fillB(dst, j, at) })
+		runs(c, n, y, x, n, m, w, false)
 	}
 }
 
-// fillStretch fills rows of w values, and zeros behind them up to a whole number of lanes.
-func fillStretch[T float32 | float64](x []T, m, w int, fill func(dst []T, i int)) {
-	stride := perRow[T](stretchStride)
-	for i := range m {
-		row := x[i*stride : (i+1)*stride]
-		fill(row[:w], i)
-		clear(row[w:whole(w)])
-	}
-}
-
-// whole is w filled up to a whole number of lanes of either type.
-func whole(w int) int { return (w + 7) &^ 7 }
-
-// runProducts adds the products of one stretch, run by run.
-func runProducts[T float32 | float64](c []float64, ldc int, a []T, m int, b []T, n, w int, first func(i int) int) {
-	w = whole(w)
-	length, stride := perRow[T](runLength), perRow[T](stretchStride)
+// runs adds the products of one stretch, m rows of a and n of b, run by run.
+func runs[T float32 | float64](c []float64, ldc int, a, b rows[T], m, n, w int, half bool) {
+	length := perRow[T](runLength)
 	for at := 0; at < w; at += length {
-		switch a := any(a[at:]).(type) {
-		case []float64:
-			rowsByRows(c, ldc, a, stride, any(b[at:]).([]float64), stride, m, n, min(length, w-at), first)
-		case []float32:
-			rowsByRows32(c, ldc, a, stride, any(b[at:]).([]float32), stride, m, n, min(length, w-at), first)
-		}
+		multiply(c, ldc, a, b, 0, m, n, at, min(at+length, w), half)
 	}
 }
 

@@ -5,19 +5,17 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-
-	"swaprun/internal/mt"
 )
 
 func init() {
 	Register(Metric{
-		Name: "cross-alignment", Version: 3, Title: "Alignment of vertical and distance deltas", Shape: ShapeCurve, Quads: true, Subsets: []Subset{AllPairs},
+		Name: "cross-alignment", Version: 4, Title: "Alignment of vertical and distance deltas", Shape: ShapeCurve, Quads: true, Subsets: []Subset{AllPairs},
 		About: "Mean cosine between a scene's vertical and its own distance delta (the seed's cross-group alignment), beside the released control of 100 " +
 			"shuffles, with draws the exact moments of all shuffles, and the same split by whether height points to the truth.",
 		Compute: func(v *Vectors, _ Subset, o Options) (*Result, error) { return v.Quads.alignment(o) },
 	})
 	Register(Metric{
-		Name: "horizontal-alignment", Version: 2, Title: "Alignment of horizontal and distance deltas", Shape: ShapeCurve, Quads: true, Horizontal: true, Subsets: []Subset{AllPairs},
+		Name: "horizontal-alignment", Version: 3, Title: "Alignment of horizontal and distance deltas", Shape: ShapeCurve, Quads: true, Horizontal: true, Subsets: []Subset{AllPairs},
 		About: "The same with left and right in place of height: what two axes share because they name the same objects of the same scene is here too, " +
 			"so that only what the alignment of vertical and distance has beyond this is about height.",
 		Compute: func(v *Vectors, _ Subset, o Options) (*Result, error) { return v.Horizontal.alignment(o) },
@@ -118,32 +116,40 @@ func (q *Quads) distance(i, b int) []float32 { return q.Distance[i][b*q.Width : 
 // align computes the cosines at position b of q.Blocks: all of them, or only those that the released numbers need.
 func (q *Quads) align(b int, all bool) (*alignment, error) {
 	a := &alignment{}
+	// Sums of the deltas kept, filled up to whole lanes.
+	sv, sd := make([]float64, filledTo(q.Width, lanes[float64]())), make([]float64, filledTo(q.Width, lanes[float64]()))
 	var nv, nd []float64
 	for i := range q.Quads {
 		if !q.has(i, b) {
 			continue
 		}
-		x, y := norm32(q.vertical(i, b)), norm32(q.distance(i, b))
+		v, d := q.vertical(i, b), q.distance(i, b)
+		vv, vd, dd := innerProducts(v, d)
+		x, y := math.Sqrt(vv), math.Sqrt(dd)
 		if math.IsNaN(x+y) || math.IsInf(x+y, 0) {
 			return nil, fmt.Errorf("block %d, quad %d (%s): a delta is not finite", q.Blocks[b], i, q.Quads[i].ID)
 		}
 		if x > tinyQuad && y > tinyQuad {
-			a.quads, nv, nd = append(a.quads, i), append(nv, x), append(nd, y)
+			a.quads, nv, nd, a.own = append(a.quads, i), append(nv, x), append(nd, y), append(a.own, vd/(x*y))
+			addWide(sv[:q.Width], v)
+			addWide(sd[:q.Width], d)
 		}
 	}
 	n := len(a.quads)
 	if n == 0 {
 		return a, nil
 	}
-	fv := func(dst []float32, r, at int) { copy(dst, q.vertical(a.quads[r], b)[at:]) }
-	fd := func(dst []float32, r, at int) { copy(dst, q.distance(a.quads[r], b)[at:]) }
-	single := n*n*q.Width >= singleWork
 	perms := releasedShuffles(n)
+	a.shuffled = make([]float64, len(perms))
+	members := a.members(q)
+	single := n*n*q.Width >= singleWork
 	if !all && single {
-		a.selected(q.Width, func(r int) []float32 { return q.vertical(a.quads[r], b) }, fd, nv, nd, perms)
-		a.meanCosine(q, b, nv, nd)
+		a.sweepShuffles(q, b, members, sv, sd, nv, nd, perms)
 		return a, nil
 	}
+	a.sweep(q, b, members, sv, sd, func(int, int, []float32, []float32) {}, func(int) {})
+	fv := func(dst []float32, r, at int) { copy(dst, q.vertical(a.quads[r], b)[at:]) }
+	fd := func(dst []float32, r, at int) { copy(dst, q.distance(a.quads[r], b)[at:]) }
 	a.c = borrowDirty[float64](n * n)
 	if single {
 		crossProducts(a.c, n, n, q.Width, fv, fd)
@@ -154,75 +160,97 @@ func (q *Quads) align(b int, all bool) (*alignment, error) {
 		for j := range n {
 			a.c[i*n+j] /= nv[i] * nd[j]
 		}
-		a.own = append(a.own, a.c[i*n+i])
+		a.c[i*n+i] = a.own[i]
 	}
-	for _, perm := range perms {
+	for s, perm := range perms {
 		var sum float64
 		for i, j := range perm {
 			sum += a.c[i*n+j]
 		}
-		a.shuffled = append(a.shuffled, sum/float64(n))
+		a.shuffled[s] = sum / float64(n)
 	}
 	if !all {
 		giveBack(a.c)
 		a.c = nil
 	}
-	a.meanCosine(q, b, nv, nd)
 	return a, nil
 }
 
-// selected computes the cosines of own pairs and of the pairs that shuffles make: with a hundred shuffles of a thousand quads
-// that is a twelfth of all. Rows are taken in short runs, so that all distance deltas stay in a second-level cache while the
-// partners of one vertical delta are looked up among them.
-func (a *alignment) selected(d int, vertical func(r int) []float32, fd filler[float32], nv, nd []float64, perms [][]int) {
-	const run = 96
+// sweepShuffles is sweep that fills shuffled too. nv and nd are the deltas' norms.
+func (a *alignment) sweepShuffles(q *Quads, b int, members [][]int, sv, sd, nv, nd []float64, perms [][]int) {
+	var order []int
+	for _, m := range members {
+		order = append(order, m...)
+	}
+	sums, release := newPartnerSums(order, perms, min(stretch, q.Width))
+	defer release()
+	a.sweep(q, b, members, sv, sd, func(p, r int, v, d []float32) { sums.set(p, v, 1/nv[r], d, 1/nd[r]) }, sums.add)
+	for s := range perms {
+		a.shuffled[s] = sums.sum(s) / float64(len(order))
+	}
+}
+
+// members are the positions in a.quads by scene.
+func (a *alignment) members(q *Quads) [][]int {
+	units, count := q.scenes()
+	out := make([][]int, count)
+	for r, i := range a.quads {
+		out[units[i]] = append(out[units[i]], r)
+	}
+	return out
+}
+
+// stretch is how many values of each delta a sweep takes at a time.
+const stretch = 2 * stretchLength
+
+// sweep fetches every delta once, in stretches and by scene, and fills mean and meanSE from the deltas' sums sv and sd. Leaving out a scene
+// takes its own sums from these, so that each jackknife value follows from inner products of both, O(n·d). row is called for
+// every stretch of every quad, numbered as they come, and add at the end of a stretch.
+func (a *alignment) sweep(q *Quads, b int, members [][]int, sv, sd []float64, row func(p, r int, v, d []float32), add func(width int)) {
 	n := len(a.quads)
-	partners := (len(perms) + 1 + 3) &^ 3 // own, shuffles, and own again to fill up
-	list := make([]int32, n*partners)
-	for i := range n {
-		for p := range partners {
-			list[i*partners+p] = int32(i)
-			if p >= 1 && p <= len(perms) {
-				list[i*partners+p] = int32(perms[p-1][i])
+	products := make([][7]float64, len(members)) // of each scene's sums, see dots7
+	ev, ed := make([]float64, stretch), make([]float64, stretch)
+	for at := 0; at < q.Width; at += stretch {
+		w := min(stretch, q.Width-at)
+		whole := filledTo(w, lanes[float64]())
+		clear(ev[w:whole])
+		clear(ed[w:whole])
+		p := 0
+		for s, m := range members {
+			if len(m) == 0 {
+				continue
 			}
+			for x, r := range m {
+				v, d := q.vertical(a.quads[r], b)[at:at+w], q.distance(a.quads[r], b)[at:at+w]
+				row(p, r, v, d)
+				p++
+				if x == 0 {
+					widen(ev, v)
+					widen(ed, d)
+				} else {
+					addWide(ev, v)
+					addWide(ed, d)
+				}
+			}
+			dots7(ev[:whole], ed[:whole], sv[at:], sd[at:], &products[s])
+		}
+		add(w)
+	}
+	cosine := func(vd, vv, dd, n float64) float64 {
+		return vd / (n * n) / (math.Sqrt(max(vv, 0))/n*(math.Sqrt(max(dd, 0))/n) + 1e-10)
+	}
+	vd, vv, dd := dot(sv, sd), dot(sv, sv), dot(sd, sd)
+	a.mean, a.meanSE = cosine(vd, vv, dd, float64(n)), math.NaN()
+	var left []float64
+	for s, m := range members {
+		if len(m) > 0 && len(m) < n {
+			c := &products[s]
+			left = append(left, cosine(vd-c[1]-c[2]+c[6], vv-2*c[0]+c[4], dd-2*c[3]+c[5], float64(n-len(m))))
 		}
 	}
-	sums := borrow[float64](n * partners)
-	defer giveBack(sums)
-	x, y := make([]float32, run), borrow[float32](n*run)
-	defer giveBack(y)
-	for at := 0; at < d; at += run {
-		w := min(run, d-at)
-		for i := range n {
-			fd(y[i*run:i*run+w], i, at)
-			clear(y[i*run+w : (i+1)*run])
-		}
-		row := func(j int32) []float32 { return y[int(j)*run : (int(j)+1)*run] }
-		for i := range n {
-			own := vertical(i)[at:]
-			if w == run {
-				own = own[:run]
-			} else {
-				copy(x, own)
-				clear(x[w:])
-				own = x
-			}
-			for p := i * partners; p < (i+1)*partners; p += 4 {
-				four32(own, [4][]float32{row(list[p]), row(list[p+1]), row(list[p+2]), row(list[p+3])}, (*[4]float64)(sums[p:]))
-			}
-		}
-	}
-	a.own, a.shuffled = make([]float64, n), make([]float64, len(perms))
-	for i := range n {
-		for p := range len(perms) + 1 {
-			j := list[i*partners+p]
-			c := sums[i*partners+p] / (nv[i] * nd[j])
-			if p == 0 {
-				a.own[i] = c
-			} else {
-				a.shuffled[p-1] += c / float64(n)
-			}
-		}
+	if m := float64(len(left)); m >= 3 {
+		_, deviation := meanSD(left)
+		a.meanSE = deviation * math.Sqrt(m-1)
 	}
 }
 
@@ -246,6 +274,18 @@ func norm32(x []float32) float64 {
 	return math.Sqrt(sum)
 }
 
+// innerProducts are ⟨x, x⟩, ⟨x, y⟩ and ⟨y, y⟩ in float64.
+func innerProducts(x, y []float32) (xx, xy, yy float64) {
+	n := len(x) &^ 7
+	var c [3]float64
+	dots3(x[:n], y[:n], &c)
+	for k := n; k < len(x); k++ {
+		p, q := float64(x[k]), float64(y[k])
+		c[0], c[1], c[2] = c[0]+p*p, c[1]+p*q, c[2]+q*q
+	}
+	return c[0], c[1], c[2]
+}
+
 // dotsWith are ⟨x, a⟩ and ⟨x, b⟩ in float64.
 func dotsWith(x []float32, a, b []float64) (s, t float64) {
 	n := len(x) &^ 7
@@ -256,65 +296,6 @@ func dotsWith(x []float32, a, b []float64) (s, t float64) {
 		c[1] += float64(x[k]) * b[k]
 	}
 	return c[0], c[1]
-}
-
-// meanCosine fills mean and meanSE. Leaving out scene s changes the sums by the scene's own, so that every
-// jackknife value follows from inner products with the sums and within the scene, O(n·d). nv and nd are the norms.
-func (a *alignment) meanCosine(q *Quads, b int, nv, nd []float64) {
-	n, d := len(a.quads), q.Width
-	units, count := q.scenes()
-	sv, sd := make([]float64, d), make([]float64, d)
-	for _, i := range a.quads {
-		addWide(sv, q.vertical(i, b))
-		addWide(sd, q.distance(i, b))
-	}
-	vd, vv, dd := dot(sv, sd), dot(sv, sv), dot(sd, sd)
-	cosine := func(vd, vv, dd, n float64) float64 {
-		return vd / (n * n) / (math.Sqrt(max(vv, 0))/n*(math.Sqrt(max(dd, 0))/n) + 1e-10)
-	}
-	a.mean, a.meanSE = cosine(vd, vv, dd, float64(n)), math.NaN()
-	// What leaving one quad out takes from the three products, were it alone in its scene.
-	type share struct{ vd, vv, dd float64 }
-	members := make([][]int, count) // positions in a.quads
-	shares := make([]share, n)
-	for r, i := range a.quads {
-		members[units[i]] = append(members[units[i]], r)
-		v, w := dotsWith(q.vertical(i, b), sv, sd)
-		x, y := dotsWith(q.distance(i, b), sv, sd)
-		shares[r] = share{w + x - a.own[r]*nv[r]*nd[r], 2*v - nv[r]*nv[r], 2*y - nd[r]*nd[r]}
-	}
-	var left []float64
-	var ev, ed []float64
-	for _, m := range members {
-		if len(m) == 0 || len(m) == n {
-			continue
-		}
-		var s share
-		for x, r := range m {
-			s.vd, s.vv, s.dd = s.vd+shares[r].vd, s.vv+shares[r].vv, s.dd+shares[r].dd
-			if x == 0 {
-				continue
-			}
-			if ev == nil {
-				ev, ed = make([]float64, d), make([]float64, d)
-			}
-			// Products of different quads of the scene were counted twice.
-			if x == 1 {
-				clear(ev)
-				clear(ed)
-			}
-			addWide(ev, q.vertical(a.quads[m[x-1]], b))
-			addWide(ed, q.distance(a.quads[m[x-1]], b))
-			vv, vd := dotsWith(q.vertical(a.quads[r], b), ev, ed)
-			dv, dd := dotsWith(q.distance(a.quads[r], b), ev, ed)
-			s.vd, s.vv, s.dd = s.vd-vd-dv, s.vv-2*vv, s.dd-2*dd
-		}
-		left = append(left, cosine(vd-s.vd, vv-s.vv, dd-s.dd, float64(n-len(m))))
-	}
-	if m := float64(len(left)); m >= 3 {
-		_, sd := meanSD(left)
-		a.meanSE = sd * math.Sqrt(m-1)
-	}
 }
 
 // points are the estimates of every line of crossAlignment.
@@ -456,17 +437,6 @@ func (a *alignment) units(r *resampler, in []bool) []int {
 		if in[i] {
 			out = append(out, r.unit[at])
 		}
-	}
-	return out
-}
-
-// releasedShuffles are the permutations of the released control, vertical delta i with distance delta π(i): 100 of one
-// stream that starts afresh at every block.
-func releasedShuffles(n int) [][]int {
-	stream := mt.NewNumpy(42)
-	out := make([][]int, 100)
-	for s := range out {
-		out[s] = stream.Permutation(n)
 	}
 	return out
 }

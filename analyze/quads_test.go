@@ -113,7 +113,7 @@ func TestAlignmentByLayout(t *testing.T) {
 
 // TestSelectedCosines holds the way large sets take without draws to the full matrix.
 func TestSelectedCosines(t *testing.T) {
-	const n, d = 37, 300
+	const n, d = 137, 2*stretch + 87
 	rng := rand.New(rand.NewPCG(3, 4))
 	q := &Quads{Blocks: []int{0}, Width: d}
 	for i := range n {
@@ -121,28 +121,51 @@ func TestSelectedCosines(t *testing.T) {
 		for k := range v {
 			v[k], w[k] = float32(rng.NormFloat64()), float32(rng.NormFloat64())
 		}
-		q.Quads = append(q.Quads, Quad{ID: fmt.Sprint(i)})
+		q.Quads = append(q.Quads, Quad{ID: fmt.Sprint(i), Scene: fmt.Sprint(min(i*i, 8*i) % 9)})
 		q.Vertical, q.Distance = append(q.Vertical, v), append(q.Distance, w)
 	}
 	full, err := q.align(0, true)
 	if err != nil {
 		t.Fatal(err)
 	}
-	few := &alignment{quads: full.quads}
+	few := &alignment{quads: full.quads, shuffled: make([]float64, 100)}
 	var nv, nd []float64
+	sv, sd := make([]float64, d+1), make([]float64, d+1)
 	for i := range n {
 		nv, nd = append(nv, norm32(q.Vertical[i])), append(nd, norm32(q.Distance[i]))
-	}
-	few.selected(d, func(i int) []float32 { return q.Vertical[i] }, func(dst []float32, i, at int) { copy(dst, q.Distance[i][at:]) }, nv, nd, releasedShuffles(n))
-	for i := range n {
-		if math.Abs(few.own[i]-full.own[i]) > 1e-6 {
-			t.Errorf("own cosine %d: %v, expected %v", i, few.own[i], full.own[i])
+		addWide(sv[:d], q.Vertical[i])
+		addWide(sd[:d], q.Distance[i])
+		var own float64
+		for k, x := range q.Vertical[i] {
+			own += float64(x) * float64(q.Distance[i][k])
+		}
+		if own /= nv[i] * nd[i]; math.Abs(full.own[i]-own) > 1e-12 {
+			t.Errorf("own cosine %d: %v, expected %v", i, full.own[i], own)
 		}
 	}
-	for s := range full.shuffled {
-		if math.Abs(few.shuffled[s]-full.shuffled[s]) > 1e-7 {
-			t.Errorf("shuffle %d: %v, expected %v", s, few.shuffled[s], full.shuffled[s])
+	perms := releasedShuffles(n)
+	few.sweepShuffles(q, 0, few.members(q), sv, sd, nv, nd, perms)
+	for s, perm := range perms {
+		if math.Abs(few.shuffled[s]-full.shuffled[s]) > 1e-8 {
+			t.Errorf("shuffle %d (%v …): %v, expected %v", s, perm[:3], few.shuffled[s], full.shuffled[s])
 		}
+	}
+	// Leaving one scene after the other out, by definition.
+	var left []float64
+	for scene := range 9 {
+		a, b, m := make([]float64, d), make([]float64, d), 0.0
+		for i, quad := range q.Quads {
+			if quad.Scene != fmt.Sprint(scene) {
+				addWide(a, q.Vertical[i])
+				addWide(b, q.Distance[i])
+				m++
+			}
+		}
+		left = append(left, dot(a, b)/(m*m)/(math.Sqrt(dot(a, a)*dot(b, b))/(m*m)+1e-10))
+	}
+	_, deviation := meanSD(left)
+	if want := deviation * math.Sqrt(8); math.Abs(few.meanSE-want) > 1e-12 || few.meanSE != full.meanSE || few.mean != full.mean {
+		t.Errorf("mean %v and %v, its error %v and %v, expected %v", few.mean, full.mean, few.meanSE, full.meanSE, want)
 	}
 }
 

@@ -265,7 +265,7 @@ type weights func(w []float64, from, draws int)
 // is done in float32 (see newSingleWeigher).
 func (g *gram) eachDraw(draws int, raw bool, fill weights, take func(draw int, s *sums)) {
 	n := g.n()
-	weigh := (&weigher[float64]{g: g, k: g.k, ld: n, start: g.start, multiply: rowsByRows}).weigh
+	weigh := newWeigher(g).weigh
 	if n*n*draws >= singleWork {
 		f, release := newSingleWeigher(g)
 		defer release()
