@@ -11,6 +11,7 @@ import (
 
 	"cuelang.org/go/cue"
 
+	"swaprun/extract/dataset"
 	"swaprun/ledger"
 	"swaprun/report"
 )
@@ -388,7 +389,7 @@ func (e *explainer) cause(n *Node, d ledger.KeyDiff, role string) Cause {
 		case role == "options":
 			c.Path = "data." + option
 		case strings.HasPrefix(role, "picture "):
-			c.File = filepath.Join(filepath.Dir(e.tablePath), filepath.FromSlash(strings.TrimPrefix(role, "picture ")))
+			c.File = filepath.Join(dataset.Folder(e.tablePath), filepath.FromSlash(strings.TrimPrefix(role, "picture ")))
 		}
 	case KindQuads:
 		switch role {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"time"
 
@@ -30,7 +31,7 @@ func (d Data) options() dataset.Options {
 // queries there are is the first thing a plan has to say.
 func (s *session) walkPairs(ctx context.Context) error {
 	inputs := s.led.NewWatch()
-	table, err := inputs.Digest(ctx, s.tablePath)
+	table, err := tableDigest(ctx, inputs, s.tablePath)
 	if err != nil {
 		return fmt.Errorf("table %s: %w", s.tablePath, err)
 	}
@@ -71,11 +72,28 @@ func (s *session) walkPairs(ctx context.Context) error {
 	return nil
 }
 
+// tableDigest names the content of a table and watches its files.
+func tableDigest(ctx context.Context, inputs *ledger.Watch, path string) (ledger.Digest, error) {
+	parts, err := dataset.Parts(path)
+	if err != nil {
+		return ledger.Digest{}, err
+	}
+	var digests []string
+	for _, part := range parts {
+		d, err := inputs.Digest(ctx, part)
+		if err != nil {
+			return ledger.Digest{}, err
+		}
+		digests = append(digests, d.String())
+	}
+	return ledger.ParseDigest(dataset.PartsDigest(digests))
+}
+
 // keyPictures adds the digests of pictures that a table names by path, and watches them. Which those are is remembered by the table's
 // digest, so that an unchanged table need not be read for it; a table that had to be read is returned. declared is the table's place in the
 // experiment.
 func (s *session) keyPictures(ctx context.Context, key *ledger.Key, inputs *ledger.Watch, path string, digest ledger.Digest, declared ...string) (*dataset.Table, error) {
-	memo := s.led.Memo("table pictures")
+	memo := s.led.Memo("table images")
 	list, known := memo.Get(digest[:])
 	var paths []string
 	var table *dataset.Table
@@ -100,7 +118,11 @@ func (s *session) keyPictures(ctx context.Context, key *ledger.Key, inputs *ledg
 		if !filepath.IsLocal(local) {
 			continue // refused when the pair is built
 		}
-		d, err := inputs.Digest(ctx, filepath.Join(filepath.Dir(path), local))
+		d, err := inputs.Digest(ctx, filepath.Join(dataset.Folder(path), local))
+		if errors.Is(err, fs.ErrNotExist) {
+			key.Text("picture "+p, "no such file")
+			continue
+		}
 		if err != nil {
 			key.Text("picture "+p, err.Error())
 			continue

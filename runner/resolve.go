@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"swaprun/extract"
+	"swaprun/extract/dataset"
 	"swaprun/extract/hub"
 )
 
@@ -85,6 +86,23 @@ func (e *Experiment) localPath(ref string) (string, bool) {
 	}
 	_, err := os.Stat(path)
 	return path, err == nil
+}
+
+// table finds a table as file does, or a folder that holds one in two halves.
+func (e *Experiment) table(ref string) (string, error) {
+	if path, isPath := e.localPath(ref); isPath {
+		if info, err := os.Stat(path); err == nil && info.IsDir() {
+			_, err := dataset.Parts(path)
+			return path, err
+		}
+	} else if repo, ok := hub.ParseRepo(hub.Dataset, ref); ok && !hasEnding(ref, tableEndings) {
+		if dir, err := hub.Locate(repo); err == nil {
+			if _, err := dataset.Parts(dir); err == nil {
+				return dir, nil
+			}
+		}
+	}
+	return e.file("table", ref, tableEndings...)
 }
 
 // file finds a data file: a path relative to the experiment file, or owner/name[@revision][:path] of a data set on the

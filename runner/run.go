@@ -88,7 +88,7 @@ func (s *session) preflight(execute bool) error {
 		}
 	}
 	var err error
-	s.tablePath, err = s.exp.file("table", s.exp.Data.Path, tableEndings...)
+	s.tablePath, err = s.exp.table(s.exp.Data.Path)
 	note(err, "data", "path")
 	if s.exp.Data.Boxes != "" {
 		s.boxesPath, err = s.exp.file("boxes", s.exp.Data.Boxes, boxEndings...)

@@ -125,3 +125,41 @@ func FuzzParquet(f *testing.F) {
 		}
 	})
 }
+
+// The pictures that a table names are inputs of its own: of both halves, wherever CV-Bench may keep them; none of those it holds itself.
+func TestImagesOfHalves(t *testing.T) {
+	for path, want := range map[string][]string{
+		"testdata/cvbench/test_3d.jsonl": {"img/3.png", "img/4.png", "img/5.png"},
+		"testdata/cvbench":               {"img/0.png", "img/1.png", "img/2.png", "img/6.png", "img/3.png", "img/4.png", "img/5.png"},
+		"testdata/cvbench.parquet":       nil,
+	} {
+		table, err := Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, p := range table.ImagePaths() {
+			if _, err := os.Stat(filepath.Join(Folder(path), p)); err == nil {
+				got = append(got, p)
+			}
+		}
+		if d := cmp.Diff(want, got); d != "" {
+			t.Errorf("%s (-expected +got):\n%s", path, d)
+		}
+		parts, err := Parts(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var digests []string
+		for _, part := range parts {
+			table, err := Open(part)
+			if err != nil {
+				t.Fatal(err)
+			}
+			digests = append(digests, table.Digest())
+		}
+		if PartsDigest(digests) != table.Digest() {
+			t.Errorf("%s: digest %s, of its parts %s", path, table.Digest(), PartsDigest(digests))
+		}
+	}
+}

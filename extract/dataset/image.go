@@ -71,25 +71,49 @@ func (t *Table) Image(row int) ([]byte, error) {
 	return nil, &ImageError{"image: the cell is empty"}
 }
 
-// ImagePaths lists the files that rows without an image of their own name in column image_path: relative to the table's folder,
-// each once, in order of appearance. Their content is part of what a set is built from.
+// ImagePaths lists the files that rows without an image of their own name in column image_path, or in CV-Bench's filename: relative to
+// the table's Folder, each once, in order of appearance, both places where a file of CV-Bench may lie. Their content is part of what a set is
+// built from.
 func (t *Table) ImagePaths() []string {
-	column := t.Find("image_path")
-	if column < 0 {
-		return nil
-	}
 	var paths []string
 	seen := map[string]bool{}
-	for row := range t.Rows() {
-		if t.image >= 0 && !t.Value(row, t.image).Missing() {
-			continue
+	add := func(path string) {
+		if !seen[path] {
+			seen[path] = true
+			paths = append(paths, path)
 		}
-		if v := t.Value(row, column); !v.Missing() && !seen[v.String()] {
-			seen[v.String()] = true
-			paths = append(paths, v.String())
+	}
+	if t.stored != nil && t.stored.image != nil {
+		for _, part := range t.stored.parts {
+			for _, path := range part.ImagePaths() {
+				add(path)
+			}
+		}
+		return paths
+	}
+	column, filename := t.Find("image_path"), t.Find("filename")
+	for row := range t.Rows() {
+		switch {
+		case t.image >= 0 && !t.Value(row, t.image).Missing():
+			// in the table
+		case column >= 0 && !t.Value(row, column).Missing():
+			add(t.Value(row, column).String())
+		case filename >= 0 && t.image < 0:
+			name := t.Value(row, filename).String()
+			if add(name); !strings.HasPrefix(name, "img/") {
+				add("img/" + name)
+			}
 		}
 	}
 	return paths
+}
+
+// Folder is where the files of images are looked for that the table at a path names.
+func Folder(path string) string {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return path
+	}
+	return filepath.Dir(path)
 }
 
 // imageText reads an image cell from the file and takes off its quotes.

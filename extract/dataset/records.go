@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -23,37 +24,61 @@ import (
 type stored struct {
 	values []Value // row by row
 	image  func(row int) ([]byte, error)
+	parts  []*Table // what it was put together from, if it was
 }
 
-// openFolder opens a benchmark that comes as several files, 2D before 3D: CV-Bench as its repository holds it.
-func openFolder(folder string) (*Table, error) {
+// Parts are the files that the table at a path is read from: the file itself, or the two halves in a folder, 2D before 3D, as
+// CV-Bench's repository holds them.
+func Parts(path string) ([]string, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("open table: %w", err)
+	}
+	if !info.IsDir() {
+		return []string{path}, nil
+	}
 	for _, ext := range []string{".parquet", ".jsonl", ".tsv"} {
-		var parts []*Table
-		for _, name := range []string{"test_2d", "test_3d"} {
-			t, err := Open(filepath.Join(folder, name+ext))
-			if errors.Is(err, os.ErrNotExist) {
-				break
-			}
-			if err != nil {
-				return nil, err
-			}
-			parts = append(parts, t)
-		}
-		if len(parts) == 2 {
-			return concat(folder, parts)
+		halves := []string{filepath.Join(path, "test_2d"+ext), filepath.Join(path, "test_3d"+ext)}
+		if !slices.ContainsFunc(halves, func(p string) bool { info, err := os.Stat(p); return err != nil || info.IsDir() }) {
+			return halves, nil
 		}
 	}
-	return nil, &TableError{Path: folder, Msg: "a folder; want a table, or a folder with test_2d and test_3d as .parquet, .jsonl or .tsv"}
+	return nil, &TableError{Path: path, Msg: "a folder; want a table, or a folder with test_2d and test_3d as .parquet, .jsonl or .tsv"}
+}
+
+// PartsDigest names a table of several files by the digests of these, "sha256:" and 64 hex digits each; of one file it is the file's.
+func PartsDigest(digests []string) string {
+	if len(digests) == 1 {
+		return digests[0]
+	}
+	return digestOf([]byte(strings.Join(digests, "")))
+}
+
+// openFolder opens a benchmark that comes as several files.
+func openFolder(folder string) (*Table, error) {
+	files, err := Parts(folder)
+	if err != nil {
+		return nil, err
+	}
+	var parts []*Table
+	for _, file := range files {
+		t, err := Open(file)
+		if err != nil {
+			return nil, err
+		}
+		parts = append(parts, t)
+	}
+	return concat(folder, parts)
 }
 
 // concat puts tables with the same columns, in any order, below one another.
 func concat(path string, parts []*Table) (*Table, error) {
 	all := &Table{Path: path, Columns: parts[0].Columns, image: -1, stored: &stored{}}
-	h := sha256.New()
 	var starts []int
+	var digests []string
 	for _, t := range parts {
 		starts = append(starts, all.Rows())
-		h.Write([]byte(t.digest))
+		digests = append(digests, t.digest)
 		all.size += t.size
 		var names []string
 		for i := range all.Columns {
@@ -70,7 +95,8 @@ func concat(path string, parts []*Table) (*Table, error) {
 			all.lines = append(all.lines, t.Line(row))
 		}
 	}
-	all.digest = "sha256:" + hex.EncodeToString(h.Sum(nil))
+	all.digest = PartsDigest(digests)
+	all.stored.parts = parts
 	all.stored.image = func(row int) ([]byte, error) {
 		i := len(parts) - 1
 		for starts[i] > row {
