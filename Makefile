@@ -2,7 +2,7 @@
 GO ?= go
 BIN := bin/swaprun
 
-.PHONY: build demo test check bench fuzz kill drill runtime clean
+.PHONY: build demo share test check bench fuzz kill drill runtime clean
 
 build: runtime
 	$(GO) build -o $(BIN) .
@@ -14,6 +14,10 @@ runtime:
 # The main job, on what the repository ships. The last line says where the report is.
 demo: build
 	$(BIN) experiments/demo.cue
+
+# Share the demo and take it in elsewhere: nothing is executed there, and every file is the same.
+share: demo
+	@tools/share.sh
 
 # Then the readers of weight files, which come from strangers, meet random damage for a few seconds.
 test: runtime

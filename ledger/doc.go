@@ -96,7 +96,8 @@
 // A slice, the file Export writes, is "swaprun slice 1\n", the public key and the signed checkpoint (strings), a list
 // of records ascending by seq (uvarint seq, the entry as a string, list of hashes), a list of blobs ascending by
 // digest (digest, uvarint size), and the bytes of those blobs in that order, up to the end of the file. It holds
-// entries of types 2 and 6 only, and no blob that none of them names.
+// entries of types 2 and 6 only, and no blob that none of them names. Blobs that they name may be missing: left out, or
+// beside it, as the files of a shared archive's results are, which are known by their digests.
 //
 // # Invariants
 //

@@ -38,6 +38,8 @@ type Selection struct {
 	// Skip leaves the bytes of an output out, if not nil: the importer then knows the outcome but not these bytes,
 	// and would have to compute them again to use them.
 	Skip func(o *Outcome, out Output) bool
+	// Beside leaves bytes out that travel beside the slice, if not nil: the importer gives them to it with Beside.
+	Beside func(d Digest) bool
 }
 
 // Exported says what a slice holds.
@@ -106,7 +108,7 @@ func (l *Ledger) selected(tx *bbolt.Tx, sel Selection, size int64) ([]*Proof, ma
 	var proofs []*Proof
 	add := func(d Digest) error {
 		raw := tx.Bucket(bBlobs).Get(d[:])
-		if raw == nil {
+		if raw == nil || sel.Beside != nil && sel.Beside(d) {
 			return nil
 		}
 		ref, err := decodeBlobRef(raw)
@@ -170,12 +172,14 @@ type Slice struct {
 
 	proofs []*Proof
 	blobs  map[Digest]sliceBlob
-	order  []Digest // as in the file
+	order  []Digest         // as in the file, then those beside it
+	named  map[Digest]int64 // by the records; the size is -1 where they do not say
 	r      io.ReaderAt
 }
 
 type sliceBlob struct {
 	off, size int64
+	beside    func() ([]byte, error) // where it does not lie in the slice
 }
 
 // ReadSlice reads and verifies a slice. Memory stays within a small multiple of the records and the largest blob.
@@ -201,11 +205,10 @@ func readSlice(ctx context.Context, r io.ReaderAt, size int64) (*Slice, error) {
 	if s.Checkpoint, err = OpenCheckpoint(signed, key); err != nil {
 		return nil, err
 	}
-	named, err := s.readRecords(in)
-	if err != nil {
+	if err := s.readRecords(in); err != nil {
 		return nil, err
 	}
-	if err := s.readIndex(in, named); err != nil {
+	if err := s.readIndex(in); err != nil {
 		return nil, err
 	}
 	for _, d := range s.order {
@@ -219,30 +222,31 @@ func readSlice(ctx context.Context, r io.ReaderAt, size int64) (*Slice, error) {
 	return s, nil
 }
 
-// readRecords reads and proves the records, and returns the blobs they name; the size is -1 where they do not say.
-func (s *Slice) readRecords(in *sliceReader) (map[Digest]int64, error) {
-	named := map[Digest]int64{}
+// readRecords reads and proves the records, and notes the blobs they name.
+func (s *Slice) readRecords(in *sliceReader) error {
+	s.named = map[Digest]int64{}
+	named := s.named
 	for n := in.count(); n > 0; n-- {
 		p := &Proof{Seq: in.uvarint(), Record: in.bytes(maxSliceRecord)}
 		hashes := in.uvarint()
 		if hashes > maxSliceProof {
-			return nil, fmt.Errorf("record %d: a proof of %d hashes", p.Seq, hashes)
+			return fmt.Errorf("record %d: a proof of %d hashes", p.Seq, hashes)
 		}
 		for ; hashes > 0 && in.err == nil; hashes-- {
 			p.Hashes = append(p.Hashes, tlog.Hash(in.hash()))
 		}
 		if in.err != nil {
-			return nil, in.err
+			return in.err
 		}
 		e, err := p.Verify(s.Checkpoint)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if e.Outcome == nil {
-			return nil, fmt.Errorf("record %d: a %s, where only outcomes belong", p.Seq, e.Type)
+			return fmt.Errorf("record %d: a %s, where only outcomes belong", p.Seq, e.Type)
 		}
 		if k := len(s.proofs); k > 0 && s.proofs[k-1].Seq >= p.Seq {
-			return nil, fmt.Errorf("record %d is out of order", p.Seq)
+			return fmt.Errorf("record %d is out of order", p.Seq)
 		}
 		s.proofs, s.Outcomes = append(s.proofs, p), append(s.Outcomes, e)
 		for _, d := range e.Outcome.Key.Inputs() {
@@ -255,23 +259,23 @@ func (s *Slice) readRecords(in *sliceReader) (map[Digest]int64, error) {
 		}
 		for _, o := range e.Outcome.Outputs {
 			if was, known := named[o.Digest]; known && was >= 0 && was != o.Size {
-				return nil, fmt.Errorf("blob %s is said to have %d and %d bytes", o.Digest, was, o.Size)
+				return fmt.Errorf("blob %s is said to have %d and %d bytes", o.Digest, was, o.Size)
 			}
 			named[o.Digest] = o.Size
 		}
 	}
-	return named, in.err
+	return in.err
 }
 
 // readIndex reads which blobs there are: each named by a record, together exactly the rest of the file.
-func (s *Slice) readIndex(in *sliceReader, named map[Digest]int64) error {
+func (s *Slice) readIndex(in *sliceReader) error {
 	var total int64
 	for n := in.count(); n > 0; n-- {
 		d, size := Digest(in.hash()), in.uvarint()
 		if in.err != nil {
 			return in.err
 		}
-		want, ok := named[d]
+		want, ok := s.named[d]
 		switch {
 		case !ok:
 			return fmt.Errorf("blob %s is named by no record", d)
@@ -283,7 +287,7 @@ func (s *Slice) readIndex(in *sliceReader, named map[Digest]int64) error {
 			return fmt.Errorf("blobs of more than %d bytes in a file that ends before", total)
 		}
 		s.order = append(s.order, d)
-		s.blobs[d] = sliceBlob{total, int64(size)}
+		s.blobs[d] = sliceBlob{off: total, size: int64(size)}
 		total += int64(size)
 	}
 	if in.err != nil {
@@ -305,14 +309,35 @@ func (s *Slice) Get(d Digest) ([]byte, error) {
 	if !ok {
 		return nil, fmt.Errorf("blob %s: %w", d, ErrNotFound)
 	}
-	b := make([]byte, ref.size)
-	if _, err := s.r.ReadAt(b, ref.off); err != nil && !(err == io.EOF && ref.size == 0) {
+	b, err := s.read(ref)
+	if err != nil {
 		return nil, fmt.Errorf("blob %s: %w", d, err)
 	}
 	if got := Sum(b); got != d {
 		return nil, fmt.Errorf("blob %s: its bytes hash to %s", d, got)
 	}
 	return b, nil
+}
+
+func (s *Slice) read(ref sliceBlob) ([]byte, error) {
+	if ref.beside != nil {
+		return ref.beside()
+	}
+	b := make([]byte, ref.size)
+	if _, err := s.r.ReadAt(b, ref.off); err != nil && !(err == io.EOF && ref.size == 0) {
+		return nil, err
+	}
+	return b, nil
+}
+
+// Beside gives the slice a blob that came with it and not in it; read is called whenever its bytes are asked for, which
+// are verified like those of the slice. What the slice holds already, and what no record names with that size, is not taken.
+func (s *Slice) Beside(d Digest, size int64, read func() ([]byte, error)) {
+	if want, ok := s.named[d]; !ok || size > maxSliceBlob || want >= 0 && want != size || s.Has(d) {
+		return
+	}
+	s.order = append(s.order, d)
+	s.blobs[d] = sliceBlob{size: size, beside: read}
 }
 
 // Has says whether the slice holds a blob.

@@ -116,6 +116,55 @@ func TestShareWithoutVectors(t *testing.T) {
 	}
 }
 
+// Bytes that travel beside a slice are taken in with it, if they are what a record names.
+func TestShareBeside(t *testing.T) {
+	dir := t.TempDir()
+	a := openTest(t, filepath.Join(dir, "a.db"), Options{})
+	rec := testRecord(1)
+	if _, err := a.Record(rec); err != nil {
+		t.Fatal(err)
+	}
+	id, states := rec.Key.ID(), rec.Outputs[0].Bytes
+	d := Sum(states)
+	light := exportTest(t, a, Selection{Actions: []ActionID{id}, Beside: func(x Digest) bool { return x == d }})
+	if bytes.Contains(light, states) {
+		t.Fatal("the slice holds what was to travel beside it")
+	}
+	read := func(b []byte) func() ([]byte, error) { return func() ([]byte, error) { return b, nil } }
+	open := func() *Slice {
+		s, err := ReadSlice(context.Background(), bytes.NewReader(light), int64(len(light)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	l := openTest(t, filepath.Join(dir, "b.db"), Options{})
+
+	s := open()
+	s.Beside(Sum([]byte("stray")), 5, read([]byte("stray")))
+	s.Beside(d, int64(len(states))+1, read(append(slices.Clone(states), 0)))
+	if s.Has(Sum([]byte("stray"))) || s.Has(d) {
+		t.Error("taken: bytes that no record names, or not with that length")
+	}
+	s.Beside(d, int64(len(states)), read(make([]byte, len(states))))
+	if _, err := l.Import(context.Background(), s, "r"); err == nil || l.Has(d) {
+		t.Errorf("other bytes of the same length: %v", err)
+	}
+
+	s = open()
+	s.Beside(d, int64(len(states)), read(states))
+	got, err := l.Import(context.Background(), s.Without(func(*Outcome) bool { return false }), "r")
+	if err != nil || got.Absent != 0 || got.Outcomes != 1 {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	if b, err := l.Get(d); err != nil || !bytes.Equal(b, states) {
+		t.Errorf("%d bytes, %v", len(b), err)
+	}
+	if _, ok, _ := l.Lookup(id); !ok {
+		t.Error("not a hit")
+	}
+}
+
 // Every flipped byte, every cut and every addition is refused, by name, without harm.
 func TestHostileSlices(t *testing.T) {
 	dir := t.TempDir()

@@ -120,6 +120,15 @@ func (r *archiveReader) verify(ctx context.Context, signer string) error {
 	if signer != "" && c.Signer != signer {
 		return fmt.Errorf("signed by %s, expected %s", c.Signer, signer)
 	}
+	for _, name := range r.order {
+		if strings.HasPrefix(name, resultsFolder) {
+			r.slice.Beside(digests[name], int64(r.files[name].UncompressedSize64), func() ([]byte, error) {
+				var b bytes.Buffer
+				err := r.read(name, &b)
+				return b.Bytes(), err
+			})
+		}
+	}
 	r.sum.Origin, r.sum.Signer, r.sum.Records, r.sum.Proven, r.sum.Files = c.Origin, c.Signer, c.Tree.N, len(r.slice.Outcomes), len(digests)
 	if err := r.attest(digests); err != nil {
 		return err

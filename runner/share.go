@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -69,7 +70,7 @@ func (s *session) share(ctx context.Context, opts ShareOptions) (sum *ShareSumma
 		}
 	}
 	sum = &ShareSummary{Experiment: s.exp.Name, File: opts.File, Notes: []string{}}
-	b := &archive{s: s, opts: opts, sum: sum, seen: map[string]bool{}}
+	b := &archive{s: s, opts: opts, sum: sum, seen: map[string]bool{}, members: map[ledger.Digest]bool{}, vectors: map[ledger.Digest]bool{}}
 	if err := b.gather(); err != nil {
 		return nil, err
 	}
@@ -81,7 +82,7 @@ func (s *session) share(ctx context.Context, opts ShareOptions) (sum *ShareSumma
 	}
 	defer func() { err = errors.Join(err, slice.Close(), os.Remove(slice.Name())) }()
 	hash := sha256.New()
-	exported, err := s.led.Export(ctx, io.MultiWriter(slice, hash), ledger.Selection{Actions: b.ids, Skip: b.skip})
+	exported, err := s.led.Export(ctx, io.MultiWriter(slice, hash), ledger.Selection{Actions: b.ids, Skip: b.skip, Beside: b.beside})
 	if err != nil {
 		return nil, err
 	}
@@ -103,6 +104,8 @@ type archive struct {
 	actions    []crateAction
 	files      []crateFile
 	seen       map[string]bool
+	members    map[ledger.Digest]bool // contents of the results, which the slice need not hold as well
+	vectors    map[ledger.Digest]bool // contents of files that are left out with the hidden states
 	experiment string
 	report     string
 }
@@ -164,17 +167,18 @@ func (b *archive) results(n *Node, paths []string) []crateFile {
 	}
 	var files []crateFile
 	for _, p := range paths {
+		if !b.opts.Vectors && path.Ext(p) == ".npz" {
+			b.vectors[want] = true
+			continue
+		}
 		if size < 0 { // the ledger has the digest only
-			if !b.opts.Vectors {
-				continue
-			}
-			path := filepath.Join(b.s.opts.Out, filepath.FromSlash(p))
-			got, err := b.s.led.FileDigest(context.Background(), path, nil)
+			local := filepath.Join(b.s.opts.Out, filepath.FromSlash(p))
+			got, err := b.s.led.FileDigest(context.Background(), local, nil)
 			if err != nil || got != want {
 				b.sum.Notes = append(b.sum.Notes, p+" is not in "+b.s.opts.Out+" as it was written, and is left out; a run writes it again")
 				continue
 			}
-			info, err := os.Stat(path)
+			info, err := os.Stat(local)
 			if err != nil {
 				continue
 			}
@@ -186,16 +190,20 @@ func (b *archive) results(n *Node, paths []string) []crateFile {
 	for _, f := range files {
 		if !b.seen[f.name] {
 			b.seen[f.name] = true
+			b.members[f.digest] = true
 			b.files = append(b.files, f)
 		}
 	}
 	return files
 }
 
-// skip leaves states out, if they are not wanted.
+// skip leaves states out, if they are not wanted, and files made of them.
 func (b *archive) skip(o *ledger.Outcome, out ledger.Output) bool {
-	return !b.opts.Vectors && o.Key.Kind == string(KindCapture) && out.Name == "states"
+	return b.vectors[out.Digest] || !b.opts.Vectors && o.Key.Kind == string(KindCapture) && out.Name == "states"
 }
+
+// beside says what the slice need not hold, because the archive does.
+func (b *archive) beside(d ledger.Digest) bool { return b.members[d] }
 
 // write puts the archive together and into place as a whole.
 func (b *archive) write(ctx context.Context, slice *os.File) error {
