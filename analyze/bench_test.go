@@ -29,6 +29,7 @@ func realSize(blocks, width int, quads bool) *Vectors {
 	for c, category := range Categories {
 		for i := range 200 {
 			p := Pair{ID: fmt.Sprintf("%s-%d", category, i), Category: category, Axis: Axes[c/2], Scene: fmt.Sprint(rng.IntN(900)),
+				Objects:         [2]string{fmt.Sprint(rng.IntN(100)), fmt.Sprint(100 + rng.IntN(100))},
 				CorrectOriginal: rng.Float64() < .8, CorrectSwapped: rng.Float64() < .75}
 			if c/2 == 2 {
 				p.Layout = []Layout{Consistent, Consistent, Consistent, Counter, Ambiguous}[i%5]
@@ -178,7 +179,7 @@ func BenchmarkEverything(b *testing.B) {
 			// Principal components and anisotropy have closed-form intervals or none; all else rests on draws, directly or through the summary.
 			drawn := m.Name != "pca" && m.Name != "anisotropy"
 			for _, s := range []Subset{AllPairs, BothCorrect} {
-				if m.AppliesTo(s) && !m.Horizontal && !m.Readout {
+				if m.AppliesTo(s) && !m.Horizontal && !m.Readout && !m.Doubtful {
 					run(b, v, m.Name, s, Options{Draws: 10000, Seed: 42})
 				}
 			}

@@ -35,6 +35,9 @@ func tile32AVX512(steps int, a *float32, row, step int, b *float32, c *float64, 
 func partners32AVX2(n int, u, w *float32, at *uint32, c *float64)
 
 //go:noescape
+func partners32AVX512(n int, u, w *float32, at *uint32, c *float64)
+
+//go:noescape
 func spreadAVX2(n int, dst unsafe.Pointer, step int, src unsafe.Pointer)
 
 //go:noescape
@@ -93,6 +96,10 @@ func partners32(n int, u, w []float32, at []uint32, c *[partners]float64) {
 		return
 	}
 	_, _ = u[n*partnerLanes-1], at[n*partners-1]
+	if unit == avx512 {
+		partners32AVX512(n, &u[0], &w[0], &at[0], &c[0])
+		return
+	}
 	partners32AVX2(n, &u[0], &w[0], &at[0], &c[0])
 }
 

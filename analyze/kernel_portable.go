@@ -77,11 +77,15 @@ func partners32Go(n int, u, w []float32, at []uint32, c *[partners]float64) {
 		}
 	}
 	for p := range c {
-		c[p] += float64(sum8(&l[p]))
+		var sum [8]float32
+		for t := range sum {
+			sum[t] = l[p][t] + l[p][8+t]
+		}
+		c[p] += float64(sum8(&sum))
 	}
 }
 
-// scatter32Go writes s·x in eights, step values apart, the last one filled up with zeros.
+// scatter32Go writes s·x in sixteens, step values apart, the last one filled up with zeros.
 func scatter32Go(dst []float32, step int, x []float32, s float32) {
 	for k := 0; k < filledTo(len(x), partnerLanes); k++ {
 		at := &dst[k/partnerLanes*step+k%partnerLanes]

@@ -15,8 +15,8 @@ func releasedShuffles(n int) [][]int {
 
 // partners is how many shuffles are summed up at once, each in an accumulator of its own, and partnerLanes how many lanes that has.
 const (
-	partners     = 10
-	partnerLanes = 8
+	partners     = 20
+	partnerLanes = 16
 )
 
 // partnerSums are Σ_i ⟨u_i, w_π(i)⟩ of many permutations π. With a hundred of a thousand rows that is a twelfth of all products, so that
@@ -25,7 +25,7 @@ const (
 // and the values are of vectors of unit length.
 type partnerSums struct {
 	n    int
-	at   [][]uint32 // for every ten permutations: where the lanes of row π(i) are, in bytes from those of row 0, [n, partners]
+	at   [][]uint32 // for every twenty permutations: where the lanes of row π(i) are, in bytes from those of row 0, [n, partners]
 	sums [][partners]float64
 	u, w []float32 // [width/partnerLanes, n, partnerLanes]
 }

@@ -23,18 +23,20 @@ loop:
 
 // func scatter32AVX2(n int, dst *float32, step int, x *float32, s float32)
 //
-// Writes s·x in n > 0 times eight values, step bytes apart.
+// Writes s·x in n > 0 times sixteen values, step bytes apart.
 TEXT ·scatter32AVX2(SB), NOSPLIT, $0-36
 	MOVQ n+0(FP), CX
 	MOVQ dst+8(FP), DI
 	MOVQ step+16(FP), DX
 	MOVQ x+24(FP), AX
-	VBROADCASTSS s+32(FP), Y1
+	VBROADCASTSS s+32(FP), Y2
 
 loop:
-	VMULPS (AX), Y1, Y0
+	VMULPS (AX), Y2, Y0
+	VMULPS 32(AX), Y2, Y1
 	VMOVUPS Y0, (DI)
-	ADDQ $32, AX
+	VMOVUPS Y1, 32(DI)
+	ADDQ $64, AX
 	ADDQ DX, DI
 	DECQ CX
 	JNZ loop
@@ -104,72 +106,6 @@ loop:
 	ADDQ $64, DI
 	DECQ CX
 	JNZ loop
-	VZEROUPPER
-	RET
-
-// PARTNERS multiplies lanes of u, Y10, with those of two partners whose offsets are at SI.
-#define PARTNERS(at, p, q) \
-	MOVQ at(SI), R8; \
-	MOVL R8, R9; \
-	SHRQ $32, R8; \
-	VFMADD231PS (BX)(R9*1), Y10, p; \
-	VFMADD231PS (BX)(R8*1), Y10, q
-
-// func partners32AVX2(n int, u, w *float32, at *uint32, c *float64)
-//
-// c[p] += Σ_i Σ_t u[i, t] w[at[i, p], t] for p < 10, i < n and eight lanes t; at are offsets in bytes, n is positive. Each product has its own
-// lanes of an accumulator, i ascending; lanes are added as ((0+1)+(2+3))+((4+5)+(6+7)) in float32, then added to c.
-TEXT ·partners32AVX2(SB), NOSPLIT, $0-40
-	MOVQ n+0(FP), CX
-	MOVQ u+8(FP), AX
-	MOVQ w+16(FP), BX
-	MOVQ at+24(FP), SI
-	MOVQ c+32(FP), DI
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	VXORPS Y8, Y8, Y8
-	VXORPS Y9, Y9, Y9
-
-loop:
-	VMOVUPS (AX), Y10
-	PARTNERS(0, Y0, Y1)
-	PARTNERS(8, Y2, Y3)
-	PARTNERS(16, Y4, Y5)
-	PARTNERS(24, Y6, Y7)
-	PARTNERS(32, Y8, Y9)
-	ADDQ $32, AX
-	ADDQ $40, SI
-	DECQ CX
-	JNZ loop
-	VHADDPS Y1, Y0, Y0
-	VHADDPS Y3, Y2, Y2
-	VHADDPS Y2, Y0, Y0
-	VEXTRACTF128 $1, Y0, X1
-	VADDPS X1, X0, X0
-	VCVTPS2PD X0, Y0
-	VADDPD (DI), Y0, Y0
-	VMOVUPD Y0, (DI)
-	VHADDPS Y5, Y4, Y4
-	VHADDPS Y7, Y6, Y6
-	VHADDPS Y6, Y4, Y4
-	VEXTRACTF128 $1, Y4, X1
-	VADDPS X1, X4, X4
-	VCVTPS2PD X4, Y4
-	VADDPD 32(DI), Y4, Y4
-	VMOVUPD Y4, 32(DI)
-	VHADDPS Y9, Y8, Y8
-	VHADDPS Y8, Y8, Y8
-	VEXTRACTF128 $1, Y8, X1
-	VADDPS X1, X8, X8
-	VCVTPS2PD X8, X8
-	VADDPD 64(DI), X8, X8
-	VMOVUPD X8, 64(DI)
 	VZEROUPPER
 	RET
 
