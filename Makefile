@@ -49,11 +49,13 @@ fuzz:
 		done; \
 	done
 
-# Kill runs and the ledger at random moments, KILLS times each; the results must be those of an undisturbed run.
+# Kill runs of the demo's questions, runs of the whole series of one of its families, and the ledger at random moments, KILLS times each; the
+# results must be those of an undisturbed run. A thousand take an hour and a half on two cores.
 KILLS ?= 1000
 kill: runtime
 	SWAPRUN_KILLS=$(KILLS) $(GO) test -count 1 -timeout 4h -run 'TestScripts/kill' .
-	SWAPRUN_KILLS=$(KILLS) $(GO) test -count 1 -timeout 4h -run Kill ./ledger
+	SWAPRUN_KILLS=$(KILLS) $(GO) test -count 1 -timeout 4h -v -run TestKilledRuns ./runner
+	SWAPRUN_KILLS=$(KILLS) $(GO) test -count 1 -timeout 4h -v -run Kill ./ledger
 
 # Flip every byte of a small ledger in turn; every flip must be found and named, and using the ledger must not crash.
 drill:
