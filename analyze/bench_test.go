@@ -179,7 +179,7 @@ func BenchmarkEverything(b *testing.B) {
 			// Principal components and anisotropy have closed-form intervals or none; all else rests on draws, directly or through the summary.
 			drawn := m.Name != "pca" && m.Name != "anisotropy"
 			for _, s := range []Subset{AllPairs, BothCorrect} {
-				if m.AppliesTo(s) && !m.Horizontal && !m.Readout && !m.Doubtful {
+				if m.AppliesTo(s) && !m.Horizontal && !m.Readout && !m.Doubtful && !m.Wordings {
 					run(b, v, m.Name, s, Options{Draws: 10000, Seed: 42})
 				}
 			}

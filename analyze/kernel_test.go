@@ -171,6 +171,7 @@ func TestResultsAreTheSameEverywhere(t *testing.T) {
 			v.Pairs[i].Objects = [2]string{fmt.Sprint("cup ", i%7), fmt.Sprint("book ", i%5)}
 			v.Pairs[i].Doubtful = i%9 == 4
 		}
+		v.Usual = readGolden(t, "small").vectors
 		for _, m := range Metrics() {
 			if m.Horizontal || m.Readout || !m.AppliesTo(AllPairs) {
 				continue

@@ -28,6 +28,7 @@ type Metric struct {
 	Horizontal bool     // needs Vectors.Horizontal
 	Layouts    bool     // needs Pair.Layout on some pairs
 	Readout    bool     // needs Vectors.Readout
+	Wordings   bool     // needs Vectors.Usual: is computed of pairs in other words
 	Objects    bool     // needs Pair.Objects on some pairs
 	Doubtful   bool     // needs Pair.Doubtful on some pairs: without, it says what others say
 	Controls   bool     // is computed under control conditions too, on all pairs
@@ -87,6 +88,9 @@ func (m Metric) Run(v *Vectors, s Subset, o Options) (*Result, error) {
 	}
 	if m.Readout && v.Readout == nil {
 		return nil, wrap(ErrNoReadout)
+	}
+	if m.Wordings && v.Usual == nil {
+		return nil, wrap(ErrOneWording)
 	}
 	if m.Objects && !slices.ContainsFunc(v.Pairs, func(p Pair) bool { return p.Objects != [2]string{} }) {
 		return nil, wrap(ErrNoObjects)

@@ -604,6 +604,7 @@ func TestResultsAreReproducible(t *testing.T) {
 	render := func() string {
 		var all string
 		v := named(toy(9, 30, 6))
+		v.Usual = toy(9, 30, 8)
 		for _, m := range Metrics() {
 			if m.Quads {
 				continue

@@ -76,6 +76,9 @@ type Vectors struct {
 	Quads      *Quads
 	Horizontal *Quads
 
+	// Usual are the pairs in the usual words, where these are asked in others; else nil.
+	Usual *Vectors
+
 	// Readout is how the model's head tells the two answers of each axis apart; nil if it is not known.
 	Readout *Readout
 

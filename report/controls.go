@@ -33,9 +33,17 @@ type Sweep struct {
 // asAsked stands for the questions as they are, beside conditions.
 const asAsked = "as asked"
 
+// stylePrefix begins the name of a condition that is another wording of the questions.
+const stylePrefix = "style-"
+
+func isStyle(condition string) bool { return strings.HasPrefix(condition, stylePrefix) }
+
 func conditionName(condition string) string {
 	if condition == "" {
 		return asAsked
+	}
+	if name, ok := strings.CutPrefix(condition, stylePrefix); ok {
+		return "“" + name + "”"
 	}
 	return strings.ReplaceAll(condition, "-", " ")
 }
@@ -56,14 +64,22 @@ func conditionLook(condition string) (tone, marker, []float64) {
 		return "q4", diamond, dash
 	case "random-pairs":
 		return "q0", cross, dash
+	case "style-instruction":
+		return "q0", square, dash
+	case "style-where":
+		return "q2", ring, dash
+	case "style-in-image":
+		return "q3", triangle, dash
+	case "style-reversed":
+		return "q4", diamond, dash
 	}
 	return keyTone(condition), disc, dash
 }
 
 // controlsFigure sets the lines of several metrics under all conditions beside one another: one panel a line, one line a condition.
-// results hold, for each metric, its result under each condition, the one without first.
-func controlsFigure(results [][]*analyze.Result, where string) *lineFigure {
-	f := &lineFigure{title: "What is left under control conditions", yLabel: "mean cosine", within: &[2]float64{-1, 1}, subtitle: where + " · bands: 95 % intervals; n: as asked, then under conditions"}
+// results hold, for each metric, its result under each condition, the one without first, if there is one.
+func controlsFigure(results [][]*analyze.Result, title, where string) *lineFigure {
+	f := &lineFigure{title: title, yLabel: "mean cosine", within: &[2]float64{-1, 1}, subtitle: where + " · bands: 95 % intervals"}
 	used := map[string]bool{}
 	var order []string
 	for _, conditions := range results {
@@ -97,8 +113,11 @@ func controlsFigure(results [][]*analyze.Result, where string) *lineFigure {
 					order = append(order, r.Condition)
 				}
 			}
-			if len(p.lines) > 1 {
+			if len(p.lines) > 1 || conditions[0].Condition != "" {
 				p.note = "n = " + strings.Join(ns, ", ")
+				if len(ns) > 1 && conditions[0].Condition == "" && !strings.HasSuffix(f.subtitle, afterwards) {
+					f.subtitle += afterwards
+				}
 				f.panels = append(f.panels, p)
 			}
 		}
@@ -113,6 +132,9 @@ func controlsFigure(results [][]*analyze.Result, where string) *lineFigure {
 	f.columns = columnsFor(len(f.panels))
 	return f
 }
+
+// afterwards says which n is which where they differ.
+const afterwards = "; n: as asked, then under conditions"
 
 // controlLines are the lines of a metric that controls are compared by; nil = all.
 func controlLines(metric string) []string {
@@ -182,14 +204,30 @@ func (w *modelWriter) metricsUnder(condition string) []string {
 	return out
 }
 
-// controls is the page's section on what is left when the picture, or the question about space, is taken away.
+// controls are the page's sections on what is left when the picture, or the question about space, is taken away, and on other wordings.
 func (w *modelWriter) controls() {
-	conditions := w.conditions(false)
-	if len(conditions) == 0 {
-		return
+	var taking, styles []string
+	for _, c := range w.conditions(false) {
+		if isStyle(c) {
+			styles = append(styles, c)
+		} else {
+			taking = append(taking, c)
+		}
 	}
-	s := sectionView{ID: w.id("controls"), Title: "Does it need the picture?",
-		Lede: "The same pairs with something essential taken away: " + listed(taken(conditions)) + ". A line that stays where it is without the picture is about the words, not about space."}
+	if len(taking) > 0 {
+		s := sectionView{ID: w.id("controls"), Title: "Does it need the picture?",
+			Lede: "The same pairs with something essential taken away: " + listed(taken(taking)) + ". A line that stays where it is without the picture is about the words, not about space."}
+		w.under(&s, "controls", "What is left under control conditions", "under control conditions", taking)
+	}
+	if len(styles) > 0 {
+		s := sectionView{ID: w.id("styles"), Title: "Is it the relation, or the words?",
+			Lede: "The same pairs asked in other words. A direction that belongs to the relation is there in every wording, and is the same one."}
+		w.under(&s, "styles", "Coherence and entanglement in other words", "in other words", styles)
+	}
+}
+
+// under fills a section with what is measured under conditions, and adds it if there is something.
+func (w *modelWriter) under(s *sectionView, group, title, suffix string, conditions []string) {
 	var curves, tables []string
 	for _, condition := range conditions {
 		for _, metric := range w.metricsUnder(condition) {
@@ -203,9 +241,19 @@ func (w *modelWriter) controls() {
 		}
 	}
 	for i, scale := range w.m.Scales {
-		var results [][]*analyze.Result
-		var from []Entry
+		var results, transfers [][]*analyze.Result
+		var from, moved []Entry
 		for _, metric := range curves {
+			if m, _ := analyze.Lookup(metric); m.Wordings {
+				var list []*analyze.Result
+				for _, condition := range conditions {
+					if e := w.page.under(w.m, metric, condition)[i]; e.Result != nil {
+						list, moved = append(list, e.Result), append(moved, e)
+					}
+				}
+				transfers = append(transfers, list)
+				continue
+			}
 			own := []Entry{w.page.entries(w.m, metric, analyze.AllPairs)[i]}
 			for _, condition := range conditions {
 				own = append(own, w.page.under(w.m, metric, condition)[i])
@@ -216,14 +264,23 @@ func (w *modelWriter) controls() {
 			}
 			results, from = append(results, list), append(from, own...)
 		}
-		f := controlsFigure(results, w.v.Name+", "+scale.Name)
-		if f == nil {
-			continue
+		id := w.id(group, scale.Name)
+		t := tabView{ID: "tab-" + id, Group: w.id(group), Name: scale.Name}
+		where := w.v.Name + ", " + scale.Name
+		if f := controlsFigure(results, title, where); f != nil {
+			src := sources(from...)
+			src.About = "Axis coherence and the released entanglement index, computed in the same way of the same pairs (or of the first ones of each category) under each condition."
+			t.Figures = append(t.Figures, w.figure(f, id, src, true))
 		}
-		id := w.id("controls", scale.Name)
-		src := sources(from...)
-		src.About = "Axis coherence and the released entanglement index, computed in the same way of the same pairs (or of the first ones of each category) under each condition."
-		s.Tabs = append(s.Tabs, tabView{ID: "tab-" + id, Group: w.id("controls"), Name: scale.Name, Figures: []figureView{w.figure(f, id, src, true)}})
+		for _, list := range transfers {
+			if f := controlsFigure([][]*analyze.Result{list}, list[0].Title, where); f != nil {
+				f.yLabel = list[0].Curve.Unit
+				t.Figures = append(t.Figures, w.figure(f, w.id(group, "transfer", scale.Name), sources(moved...), true))
+			}
+		}
+		if len(t.Figures) > 0 {
+			s.Tabs = append(s.Tabs, t)
+		}
 	}
 	if n := len(s.Tabs); n > 0 {
 		s.Tabs[n-1].Checked = true
@@ -236,7 +293,7 @@ func (w *modelWriter) controls() {
 				entries = w.page.under(w.m, metric, condition)
 			}
 			if r := anyResult(entries); r != nil {
-				m.Title = r.Title + " under control conditions"
+				m.Title = r.Title + " " + suffix
 				if t := resultTable(entries, conditionName(condition)); t != nil {
 					m.Tables = append(m.Tables, *t)
 				}
@@ -245,7 +302,7 @@ func (w *modelWriter) controls() {
 		s.addMore(m)
 	}
 	if len(s.Tabs)+len(s.More) > 0 {
-		w.v.Sections = append(w.v.Sections, s)
+		w.v.Sections = append(w.v.Sections, *s)
 	}
 }
 
@@ -287,33 +344,46 @@ func (t *tree) conditionFiles(scale ScaleMark) {
 	asIs := func(in Input, name string) {
 		t.add(Artefact{Recipe: t.recipe("result.json", analyze.AllPairs, -1, scale), Inputs: []Input{in}}, t.spec.Layouts, combined("json/results/"+name+".json"))
 	}
-	var all []Input
-	var curves []Input
-	for _, m := range analyze.Metrics() {
-		if !m.Controls || !t.has(m.Name) || len(t.spec.Controls) == 0 {
-			continue
-		}
-		all = append(all, result(scale, analyze.AllPairs, m.Name))
-		if m.Shape == analyze.ShapeCurve {
-			curves = append(curves, result(scale, analyze.AllPairs, m.Name))
-		}
+	for _, group := range []struct {
+		name   string
+		styles bool
+	}{{"controls", false}, {"styles", true}} {
+		var conditions []Control
 		for _, c := range t.spec.Controls {
-			if m.Answers && !c.Judged {
+			if isStyle(c.Condition) == group.styles {
+				conditions = append(conditions, c)
+			}
+		}
+		var all, curves []Input
+		for _, m := range analyze.Metrics() {
+			if !(m.Controls || m.Wordings && group.styles) || !t.has(m.Name) || len(conditions) == 0 {
 				continue
 			}
-			in := under(m.Name, c.Condition)
-			asIs(in, fmt.Sprintf("%s@%s_%s_%s", m.Name, c.Condition, scale.Name, Tag(analyze.AllPairs)))
-			all = append(all, in)
-			if m.Shape == analyze.ShapeCurve {
-				curves = append(curves, in)
+			if !m.Wordings {
+				all = append(all, result(scale, analyze.AllPairs, m.Name))
+				if m.Shape == analyze.ShapeCurve {
+					curves = append(curves, result(scale, analyze.AllPairs, m.Name))
+				}
+			}
+			for _, c := range conditions {
+				if m.Answers && !c.Judged {
+					continue
+				}
+				in := under(m.Name, c.Condition)
+				asIs(in, fmt.Sprintf("%s@%s_%s_%s", m.Name, c.Condition, scale.Name, Tag(analyze.AllPairs)))
+				all = append(all, in)
+				if m.Shape == analyze.ShapeCurve && !m.Wordings {
+					curves = append(curves, in)
+				}
 			}
 		}
-	}
-	if len(all) > 0 {
-		t.add(Artefact{Recipe: t.recipe("tidy.csv", analyze.AllPairs, -1, scale), Inputs: all}, t.spec.Layouts, combined("csv/controls_"+scale.Name+".csv"))
-	}
-	if len(curves) > 0 && t.spec.Figures {
-		t.add(Artefact{Figure: true, Recipe: t.recipe("controls.png", analyze.AllPairs, -1, scale), Inputs: curves}, t.spec.Layouts, combined("plots/all/controls/controls_"+scale.Name+".png"))
+		if len(all) > 0 {
+			t.add(Artefact{Recipe: t.recipe("tidy.csv", analyze.AllPairs, -1, scale), Inputs: all}, t.spec.Layouts, combined("csv/"+group.name+"_"+scale.Name+".csv"))
+		}
+		if len(curves) > 0 && t.spec.Figures {
+			t.add(Artefact{Figure: true, Recipe: t.recipe("controls.png", analyze.AllPairs, -1, scale), Inputs: curves}, t.spec.Layouts,
+				combined("plots/all/"+group.name+"/"+group.name+"_"+scale.Name+".png"))
+		}
 	}
 	for _, w := range t.spec.Sweeps {
 		var list []Input
@@ -362,7 +432,11 @@ func drawControls(w io.Writer, a Artefact, in []Material) error {
 		}
 		results[len(results)-1] = append(results[len(results)-1], in[i].Result)
 	}
-	f := controlsFigure(results, a.Recipe.Model+", "+a.Recipe.Scales[0].Name)
+	title := "What is left under control conditions"
+	if isStyle(a.Inputs[len(a.Inputs)-1].Condition) {
+		title = "Coherence and entanglement in other words"
+	}
+	f := controlsFigure(results, title, a.Recipe.Model+", "+a.Recipe.Scales[0].Name)
 	if f == nil {
 		return ErrEmpty
 	}

@@ -79,6 +79,8 @@ var keyNames = map[string]string{
 	"participation":           "participation ratio",
 	"answer-share":            "share in answer directions",
 	"true-relation":           "true relation called right",
+	"across-wordings":         "coherence across wordings",
+	"same-direction":          "cosine of the two directions",
 	"made-up-relation":        "made-up relation called right",
 	"no-shared-object":        "coherence, no object shared",
 	"called-by-other-objects": "called right by other objects",

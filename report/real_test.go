@@ -54,12 +54,24 @@ func realBundle(t testing.TB) *Bundle {
 				add(r)
 			}
 		}
+		for _, m := range analyze.Metrics() { // the same pairs in other words
+			if !m.Controls && !m.Wordings {
+				continue
+			}
+			other := &analyze.Vectors{Blocks: v.Blocks, Width: v.Width, Pairs: v.Pairs, Answered: true, Original: v.Original, Swapped: v.Swapped, Readout: v.Readout, Usual: v}
+			r, err := m.Run(other, analyze.AllPairs, o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Condition = "style-where"
+			add(r)
+		}
 		for _, m := range analyze.SweepMetrics() {
 			add(m.Run(probes(m.Sweep), m.Sweep))
 		}
 		for _, m := range analyze.Metrics() {
 			for _, subset := range subsetsShown {
-				if !m.AppliesTo(subset) {
+				if !m.AppliesTo(subset) || m.Wordings {
 					continue
 				}
 				r, err := m.Run(v, subset, o)
@@ -110,7 +122,7 @@ func TestEveryMetricIsShown(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, want := range []string{"Does it need the picture?", "text only (n = ", "random pairs (n = ", "Rendered scenes: phase", "Rendered scenes: size", "size of the farther object", "borders between ambiguous, consistent, counter cells"} {
+	for _, want := range []string{"Does it need the picture?", "Is it the relation, or the words?", "“where” (n = ", "coherence across wordings", "text only (n = ", "random pairs (n = ", "Rendered scenes: phase", "Rendered scenes: size", "size of the farther object", "borders between ambiguous, consistent, counter cells"} {
 		if !strings.Contains(string(page), want) {
 			t.Errorf("the page does not say %q", want)
 		}

@@ -305,7 +305,7 @@ func (t *tree) scaleFiles(scale ScaleMark) {
 func (t *tree) resultFiles(scale ScaleMark) {
 	for _, metric := range t.spec.Metrics {
 		m, ok := analyze.Lookup(metric)
-		if !ok || m.Shape == analyze.ShapeClouds || m.Quads && !t.spec.Quads {
+		if !ok || m.Shape == analyze.ShapeClouds || m.Quads && !t.spec.Quads || m.Wordings {
 			continue
 		}
 		for _, subset := range t.spec.Subsets {

@@ -365,12 +365,12 @@ func (s *session) learn(m *modelWalk, sr *series) error {
 		spec.Scales = append(spec.Scales, report.ScaleMark{Name: sr.scale.Name, Samples: sr.scale.Samples, Order: i})
 	}
 	for _, a := range s.analyses() {
-		if !s.feeds(a) {
+		if !s.feeds(a) || a.Wordings && len(s.exp.Data.Styles) == 0 {
 			continue
 		}
 		spec.Metrics = append(spec.Metrics, a.Name)
 	}
-	for _, condition := range s.exp.Controls.Conditions {
+	for _, condition := range s.exp.conditions() {
 		spec.Controls = append(spec.Controls, report.Control{Condition: condition, Judged: judged(condition)})
 	}
 	for _, w := range s.sweeps {

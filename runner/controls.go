@@ -23,13 +23,13 @@ type control struct {
 
 // walkControls settles which questions and pictures each condition asks.
 func (s *session) walkControls(ctx context.Context) error {
-	for _, condition := range s.exp.Controls.Conditions {
+	for _, condition := range s.exp.conditions() {
 		if condition == randomPairs {
 			continue
 		}
 		c := &control{condition: condition}
 		c.node = s.add(KindControl, "control/"+condition, ledger.NewKey(string(KindControl), kindVersion[KindControl]).
-			Text("condition", condition).Digest("pairs", s.setDigest).JSON("options", s.controlOptions()))
+			Text("condition", condition).Digest("pairs", s.setDigest).JSON("options", s.controlOptions(condition)))
 		c.node.condition = condition
 		s.controls = append(s.controls, c)
 		todo, err := s.settle([]*Node{c.node})
@@ -66,7 +66,11 @@ func (s *session) stored(n *Node, output string, into any) error {
 	return nil
 }
 
-func (s *session) controlOptions() dataset.ControlOptions {
+// controlOptions of a condition. A style is no control: it asks every pair.
+func (s *session) controlOptions(condition string) dataset.ControlOptions {
+	if _, ok := dataset.StyleOf(dataset.Condition(condition)); ok {
+		return dataset.ControlOptions{}
+	}
 	return dataset.ControlOptions{Cap: s.exp.Controls.Cap, Seed: s.exp.Controls.Seed}
 }
 
@@ -74,7 +78,7 @@ func (s *session) buildControl(ctx context.Context, c *control) error {
 	start := time.Now()
 	var made map[string][]byte
 	var err error
-	c.set, made, err = dataset.BuildControl(dataset.Condition(c.condition), s.set.Pairs, s.controlOptions(), s.picture)
+	c.set, made, err = dataset.BuildControl(dataset.Condition(c.condition), s.set.Pairs, s.controlOptions(c.condition), s.picture)
 	if err != nil {
 		return err
 	}
@@ -141,14 +145,19 @@ func judged(condition string) bool {
 // controlMetrics enters the metrics under each condition. waits is what the set's own queries wait for.
 func (s *session) controlMetrics(sr *series, waits string) []*Node {
 	var nodes []*Node
-	for _, condition := range s.exp.Controls.Conditions {
+	for _, condition := range s.exp.conditions() {
+		_, styled := dataset.StyleOf(dataset.Condition(condition))
 		list, why := sr.list, waits
 		if condition != randomPairs {
 			list, why = listOf(sr, sr.controls[condition])
 		}
 		for _, m := range s.analyses() {
-			if !m.Controls || m.Answers && !judged(condition) || !s.feeds(m) {
+			if !(m.Controls || m.Wordings && styled) || m.Answers && !judged(condition) || !s.feeds(m) {
 				continue
+			}
+			why := why
+			if m.Wordings && why == "" {
+				why = waits
 			}
 			id := fmt.Sprintf("metric/%s/%s/%s@%s", sr.name(), analyze.AllPairs, m.Name, condition)
 			var n *Node
@@ -159,7 +168,10 @@ func (s *session) controlMetrics(sr *series, waits string) []*Node {
 				if condition == randomPairs {
 					key.Int("partners", int64(s.exp.Controls.Seed))
 				} else {
-					key.JSON("control", s.controlOptions())
+					key.JSON("control", s.controlOptions(condition))
+				}
+				if m.Wordings {
+					key.Digest("usual", sr.list)
 				}
 				n = s.add(KindMetric, id, key)
 			}
@@ -198,6 +210,13 @@ func (s *session) vectorsUnder(ctx context.Context, sr *series, condition string
 		st, err := s.loadItems(ctx, sr, items, sr.controls[condition])
 		if err != nil {
 			return nil, err
+		}
+		if _, ok := dataset.StyleOf(dataset.Condition(condition)); ok {
+			usual, err := s.load(ctx, sr)
+			if err != nil {
+				return nil, err
+			}
+			st.vectors.Usual = usual.vectors
 		}
 		return st.vectors, nil
 	}

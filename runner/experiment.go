@@ -1,8 +1,11 @@
 package runner
 
 import (
+	"slices"
+
 	"cuelang.org/go/cue"
 
+	"swaprun/extract/dataset"
 	"swaprun/report"
 )
 
@@ -39,6 +42,7 @@ type Data struct {
 	Reader  string `json:"reader"`
 	Form    string `json:"form"`
 
+	Styles []string         `json:"styles,omitempty"`
 	Sweeps map[string]Sweep `json:"sweeps,omitempty"`
 }
 
@@ -53,6 +57,15 @@ type Controls struct {
 	Conditions []string `json:"conditions"`
 	Cap        int      `json:"cap"`
 	Seed       uint32   `json:"seed"`
+}
+
+// conditions are the control conditions asked for, then those of the styles.
+func (e *Experiment) conditions() []string {
+	out := slices.Clone(e.Controls.Conditions)
+	for _, style := range e.Data.Styles {
+		out = append(out, string(dataset.InStyle(style)))
+	}
+	return out
 }
 
 // A Model is one family at several scales.

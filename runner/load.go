@@ -19,6 +19,7 @@ import (
 	"cuelang.org/go/cue/parser"
 
 	"swaprun/experiments"
+	"swaprun/extract/dataset"
 )
 
 // maxExperiment bounds an experiment file; a longer one is a mistake, not an experiment.
@@ -401,8 +402,8 @@ func plain(src string) string {
 	case `!=""`:
 		return "a text that is not empty"
 	}
-	if len(s) > 600 {
-		s = s[:597] + "…"
+	if len(s) > 1200 {
+		s = s[:1197] + "…"
 	}
 	return s
 }
@@ -465,6 +466,7 @@ func decode(file string, source []byte, user, whole cue.Value) (*Experiment, err
 	e.Data, e.Decode, e.Statistics, e.Report = flat.Data, Decode(flat.Decode), flat.Statistics, flat.Report
 	e.Controls = flat.Controls
 	e.Controls.Conditions = inOrder(conditions(), e.Controls.Conditions)
+	e.Data.Styles = inOrder(dataset.Styles(), e.Data.Styles)
 
 	for _, list := range []struct {
 		path string

@@ -53,7 +53,7 @@ func (s *session) walkMetrics(ctx context.Context, sr *series) error {
 	waits := s.captureList(sr)
 	var nodes []*Node
 	for _, m := range s.analyses() {
-		if !s.feeds(m) || m.Readout && sr.head == nil {
+		if !s.feeds(m) || m.Readout && sr.head == nil || m.Wordings {
 			continue
 		}
 		for _, subset := range subsets {
@@ -105,7 +105,7 @@ func (s *session) measureAll(ctx context.Context, sr *series, todo []*Node) erro
 	for _, n := range todo {
 		by[n.condition] = append(by[n.condition], n)
 	}
-	for _, condition := range append([]string{""}, conditions()...) {
+	for _, condition := range append([]string{""}, s.exp.conditions()...) {
 		if len(by[condition]) == 0 {
 			continue
 		}

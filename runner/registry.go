@@ -21,7 +21,7 @@ func registered() map[string][]string {
 		metrics = append(metrics, m.Name)
 	}
 	slices.Sort(metrics)
-	return map[string][]string{"#Family": Families(), "#Analysis": metrics, "#Format": formats(), "#Condition": conditions()}
+	return map[string][]string{"#Family": Families(), "#Analysis": metrics, "#Format": formats(), "#Condition": conditions(), "#Style": dataset.Styles()}
 }
 
 // formats are the layouts of tables; the first is the schema's default.

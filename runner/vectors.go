@@ -151,7 +151,7 @@ func (a *vectorsAnalysis) metrics(ctx context.Context) error {
 	}
 	var jobs []job
 	for _, m := range analyze.Metrics() {
-		if m.Answers && !a.vectors.Answered || m.Quads && a.vectors.Quads == nil || m.Horizontal || m.Layouts || m.Readout || m.Objects || m.Doubtful {
+		if m.Answers && !a.vectors.Answered || m.Quads && a.vectors.Quads == nil || m.Horizontal || m.Layouts || m.Readout || m.Objects || m.Doubtful || m.Wordings {
 			continue // nothing in these files says how objects lie, holds horizontal quads, or says what the head is
 		}
 		a.names = append(a.names, m.Name)

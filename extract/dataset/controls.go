@@ -57,8 +57,9 @@ const orderTemplate = "Is the %s or the %s mentioned first in this question? Ans
 // BuildControl takes the pairs of a set under a condition. picture gives a pair's image; made are the images that come
 // into being, by digest.
 func BuildControl(c Condition, pairs []Pair, o ControlOptions, picture func(*Pair) ([]byte, error)) (control *Control, made map[string][]byte, err error) {
-	if !slices.Contains(Conditions, c) {
-		return nil, nil, fmt.Errorf("control %q: expected one of %v", c, Conditions)
+	words := styleTemplates(c)
+	if !slices.Contains(Conditions, c) && words == nil {
+		return nil, nil, fmt.Errorf("control %q: expected one of %v, or a style of %v", c, Conditions, Styles())
 	}
 	control, made = &Control{Condition: c, Options: o, Items: []ControlItem{}}, map[string][]byte{}
 	var others []string
@@ -99,10 +100,25 @@ func BuildControl(c Condition, pairs []Pair, o ControlOptions, picture func(*Pai
 			if p.First == "" || p.Second == "" {
 				item.Image, item.ImageErr = "", "the table does not name the two objects"
 			}
+		default:
+			item.Image, item.ImageErr = p.Image, p.ImageErr
+			item.Original.Text, item.Swapped.Text = reword(words[p.Axis], p)
+			if p.First == "" || p.Second == "" {
+				item.Image, item.ImageErr = "", "the table does not name the two objects"
+			}
 		}
 		control.Items = append(control.Items, item)
 	}
 	return control, made, nil
+}
+
+// reword asks a pair's two questions by another template, and for the same answer in the same form.
+func reword(template string, p *Pair) (original, swapped string) {
+	tail := wordTail
+	if len(p.Original.Letters) > 0 {
+		tail = letterTail(p.Original.Letters)
+	}
+	return fmt.Sprintf(template, p.First, p.Second) + tail, fmt.Sprintf(template, p.Second, p.First) + tail
 }
 
 // greyFor is the grey stand-in of a pair's image; a picture that is none is an outcome, not an error.

@@ -21,12 +21,28 @@ var templates = map[string]string{
 	"distance":   "Compared to %[2]s, is %[1]s far or close from you?",
 }
 
+// wordTail ends a question that is answered by a word.
+const wordTail = " Answer with only one word."
+
+// letterTail ends a question that is answered by a letter.
+func letterTail(letters map[string]string) string {
+	var a, b string
+	for word, letter := range letters {
+		if letter == "a" {
+			a = word
+		} else {
+			b = word
+		}
+	}
+	return " (A) " + a + "  (B) " + b + "  Answer with a single letter A or B."
+}
+
 // ask builds the original question and its swap. category is the truth of the original. In
 // multiple-choice form (A) is the canonical direction where even, the opposite where not: the released code alternates with
 // the number of pairs accepted so far.
 func ask(category, first, second string, form Form, even bool) (original, swapped Question) {
 	axis := axisOf[category]
-	tail := " Answer with only one word."
+	tail := wordTail
 	var letters map[string]string
 	if form == Choice {
 		a := canonicalOf[axis]
@@ -35,7 +51,7 @@ func ask(category, first, second string, form Form, even bool) (original, swappe
 		}
 		b := oppositeOf[a]
 		letters = map[string]string{a: "a", b: "b"}
-		tail = " (A) " + a + "  (B) " + b + "  Answer with a single letter A or B."
+		tail = letterTail(letters)
 	}
 	original = Question{Text: fmt.Sprintf(templates[axis], first, second) + tail, Answer: category, Letters: letters}
 	swapped = Question{Text: fmt.Sprintf(templates[axis], second, first) + tail, Answer: oppositeOf[category], Letters: letters}
