@@ -5,7 +5,6 @@ package ledger
 import (
 	"context"
 	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -73,8 +72,10 @@ func TestReadOnlyFolder(t *testing.T) {
 	if err := syscall.Mount("swaprun-test", dir, "tmpfs", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(path, Options{}); !errors.Is(err, syscall.EROFS) && !errors.Is(err, fs.ErrPermission) {
-		t.Errorf("opened for writing: %v", err)
+	for _, p := range []string{path, filepath.Join(dir, "none.db"), filepath.Join(dir, "none", "ledger.db")} {
+		if _, err := Open(p, Options{}); !errors.Is(err, ErrNotWritable) || !errors.Is(err, syscall.EROFS) || !strings.Contains(err.Error(), "--ledger") {
+			t.Errorf("%s opened for writing: %v", p, err)
+		}
 	}
 	l, err = Open(path, Options{ReadOnly: true})
 	if err != nil {

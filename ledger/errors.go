@@ -13,6 +13,9 @@ var (
 	// ErrNetworkFS says that the file lies where neither locks nor memory maps can be relied on.
 	ErrNetworkFS = errors.New("ledger on a network file system")
 
+	// ErrNotWritable says that the file, or the disk it lies on, can be read at most.
+	ErrNotWritable = errors.New("ledger cannot be written")
+
 	// ErrNotLedger says that the file is something else, or of a newer format.
 	ErrNotLedger = errors.New("not a ledger")
 )

@@ -94,7 +94,9 @@ func open(path string, opt Options) (*Ledger, error) {
 		return nil, err
 	}
 	if !opt.ReadOnly {
-		if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+		if err := os.MkdirAll(filepath.Dir(path), 0o777); notWritable(err) {
+			return nil, notWritableError(err)
+		} else if err != nil {
 			return nil, err
 		}
 		if name, network := networkFS(filepath.Dir(path)); network {
@@ -129,10 +131,21 @@ func (l *Ledger) lockAndMap(opt Options) error {
 	switch {
 	case errors.Is(err, berrors.ErrTimeout):
 		return fmt.Errorf("%w by %s", ErrLocked, l.holder())
+	case !opt.ReadOnly && notWritable(err):
+		return notWritableError(err)
 	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrVersionMismatch), errors.Is(err, berrors.ErrChecksum):
 		return fmt.Errorf("%w, or one whose first two pages are damaged: %w", ErrNotLedger, err)
 	}
 	return err
+}
+
+// notWritable says whether an error is about leave to write.
+func notWritable(err error) bool {
+	return errors.Is(err, syscall.EROFS) || errors.Is(err, fs.ErrPermission)
+}
+
+func notWritableError(err error) error {
+	return fmt.Errorf("%w: %w; name one that can be with --ledger, a copy of this one for example", ErrNotWritable, err)
 }
 
 func (l *Ledger) openDB(opt Options, wait time.Duration) error {

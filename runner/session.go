@@ -5,8 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
+	"io/fs"
 	"runtime"
 	"runtime/debug"
 	"slices"
@@ -77,13 +76,18 @@ func open(ctx context.Context, exp *Experiment, opts Options, execute bool) (*se
 	if err := s.preflight(execute); err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(filepath.Dir(opts.Ledger), 0o777); err != nil {
-		return nil, fmt.Errorf("ledger: %w", err)
-	}
-	led, err := ledger.Open(opts.Ledger, ledger.Options{
+	how := ledger.Options{
 		Wait:   time.Hour,
 		OnWait: func(holder string) { opts.Progress.Note("waiting for the ledger %s, held by %s", opts.Ledger, holder) },
-	})
+	}
+	led, err := ledger.Open(opts.Ledger, how)
+	if how.ReadOnly = !execute && (errors.Is(err, ledger.ErrNotWritable) || errors.Is(err, ledger.ErrNetworkFS)); how.ReadOnly {
+		// Looking needs no writing: only digests of files are not remembered then.
+		var failure error
+		if led, failure = ledger.Open(opts.Ledger, how); failure == nil || !errors.Is(failure, fs.ErrNotExist) {
+			err = failure
+		}
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -157,6 +157,9 @@ func Verify(ctx context.Context, exp *Experiment, opts Options, sample Sample) (
 	if err != nil {
 		return nil, err
 	}
+	if s.led.ReadOnly() {
+		return nil, errors.Join(fmt.Errorf("ledger %s: %w, and what is executed again is recorded there", opts.Ledger, ledger.ErrNotWritable), s.close())
+	}
 	v, err := s.verify(ctx, sample)
 	if err = errors.Join(err, s.close()); err != nil {
 		return nil, err
