@@ -164,7 +164,7 @@ func BenchmarkEverything(b *testing.B) {
 	debug.FreeOSMemory()
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	limit := debug.SetMemoryLimit(int64(m.Sys-m.HeapReleased) + 180<<20)
+	limit := debug.SetMemoryLimit(int64(m.Sys-m.HeapReleased) + 160<<20)
 	b.Cleanup(func() { debug.SetMemoryLimit(limit) })
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {

@@ -213,7 +213,7 @@ func resultBlob(r *analyze.Result, err error) ([]ledger.Blob, error) {
 }
 
 // metricMemory is what metrics may take beyond the vectors: garbage is collected earlier than Go would by itself.
-const metricMemory = 180 << 20
+const metricMemory = 160 << 20
 
 // boundMemory keeps the heap near what it holds now until the function it returns is called.
 func boundMemory() (restore func()) {
