@@ -110,7 +110,7 @@ func BenchmarkBootstrap(b *testing.B) {
 // BenchmarkAlignment is the quads' alignment with the released shuffles and the exact moments.
 func BenchmarkAlignment(b *testing.B) {
 	single(b)
-	v := realSize(1, 4096, true)
+	v := realSize(2, 4096, true)
 	start := cpuSeconds()
 	for b.Loop() {
 		run(b, v, "cross-alignment", AllPairs, Options{})

@@ -9,13 +9,13 @@ import (
 
 func init() {
 	Register(Metric{
-		Name: "cross-alignment", Version: 4, Title: "Alignment of vertical and distance deltas", Shape: ShapeCurve, Quads: true, Subsets: []Subset{AllPairs},
+		Name: "cross-alignment", Version: 5, Title: "Alignment of vertical and distance deltas", Shape: ShapeCurve, Quads: true, Subsets: []Subset{AllPairs},
 		About: "Mean cosine between a scene's vertical and its own distance delta (the seed's cross-group alignment), beside the released control of 100 " +
 			"shuffles, with draws the exact moments of all shuffles, and the same split by whether height points to the truth.",
 		Compute: func(v *Vectors, _ Subset, o Options) (*Result, error) { return v.Quads.alignment(o) },
 	})
 	Register(Metric{
-		Name: "horizontal-alignment", Version: 3, Title: "Alignment of horizontal and distance deltas", Shape: ShapeCurve, Quads: true, Horizontal: true, Subsets: []Subset{AllPairs},
+		Name: "horizontal-alignment", Version: 4, Title: "Alignment of horizontal and distance deltas", Shape: ShapeCurve, Quads: true, Horizontal: true, Subsets: []Subset{AllPairs},
 		About: "The same with left and right in place of height: what two axes share because they name the same objects of the same scene is here too, " +
 			"so that only what the alignment of vertical and distance has beyond this is about height.",
 		Compute: func(v *Vectors, _ Subset, o Options) (*Result, error) { return v.Horizontal.alignment(o) },
@@ -59,8 +59,9 @@ func (q *Quads) alignment(o Options) (*Result, error) {
 	points := make([][]Point, len(q.Blocks))
 	dropped := make([]int, len(q.Blocks))
 	units, count := q.scenes()
+	var shuffles shuffles
 	err := eachBlock(len(q.Blocks), func(b int) error {
-		a, err := q.align(b, o.Draws > 0)
+		a, err := q.align(b, o.Draws > 0, &shuffles)
 		if err != nil {
 			return err
 		}
@@ -114,7 +115,7 @@ func (q *Quads) vertical(i, b int) []float32 { return q.Vertical[i][b*q.Width : 
 func (q *Quads) distance(i, b int) []float32 { return q.Distance[i][b*q.Width : (b+1)*q.Width] }
 
 // align computes the cosines at position b of q.Blocks: all of them, or only those that the released numbers need.
-func (q *Quads) align(b int, all bool) (*alignment, error) {
+func (q *Quads) align(b int, all bool, shuffles *shuffles) (*alignment, error) {
 	a := &alignment{}
 	// Sums of the deltas kept, filled up to whole lanes.
 	sv, sd := make([]float64, filledTo(q.Width, lanes[float64]())), make([]float64, filledTo(q.Width, lanes[float64]()))
@@ -139,7 +140,7 @@ func (q *Quads) align(b int, all bool) (*alignment, error) {
 	if n == 0 {
 		return a, nil
 	}
-	perms := releasedShuffles(n)
+	perms := shuffles.of(n)
 	a.shuffled = make([]float64, len(perms))
 	members := a.members(q)
 	single := n*n*q.Width >= singleWork

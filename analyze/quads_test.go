@@ -124,7 +124,7 @@ func TestSelectedCosines(t *testing.T) {
 		q.Quads = append(q.Quads, Quad{ID: fmt.Sprint(i), Scene: fmt.Sprint(min(i*i, 8*i) % 9)})
 		q.Vertical, q.Distance = append(q.Vertical, v), append(q.Distance, w)
 	}
-	full, err := q.align(0, true)
+	full, err := q.align(0, true, &shuffles{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,10 @@
 package analyze
 
-import "swaprun/internal/mt"
+import (
+	"sync"
+
+	"swaprun/internal/mt"
+)
 
 // releasedShuffles are the permutations of the released control, vertical delta i with distance delta π(i): 100 of one
 // stream that starts afresh at every block.
@@ -11,6 +15,22 @@ func releasedShuffles(n int) [][]int {
 		out[s] = stream.Permutation(n)
 	}
 	return out
+}
+
+// shuffles are those of the last number of quads asked for: most often all blocks have as many. They must not be changed.
+type shuffles struct {
+	sync.Mutex
+	n     int
+	perms [][]int
+}
+
+func (s *shuffles) of(n int) [][]int {
+	s.Lock()
+	defer s.Unlock()
+	if s.n != n {
+		s.n, s.perms = n, releasedShuffles(n)
+	}
+	return s.perms
 }
 
 // partners is how many shuffles are summed up at once, each in an accumulator of its own, and partnerLanes how many lanes that has.
