@@ -1,10 +1,12 @@
 package runner
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"path"
 	"slices"
 	"strconv"
@@ -62,6 +64,11 @@ type crateFile struct {
 	size   int64
 }
 
+// id is the file's name as a relative URI.
+func (f crateFile) id() string { return fileID(f.name) }
+
+func fileID(name string) string { return (&url.URL{Path: name}).EscapedPath() }
+
 var mediaTypes = map[string]string{
 	".json": "application/json", ".csv": "text/csv", ".png": "image/png", ".html": "text/html", ".cue": "text/plain", ".npz": "application/zip", ".slice": "application/octet-stream",
 }
@@ -71,7 +78,7 @@ func (c *crate) file(f crateFile) ref {
 	if t := mediaTypes[path.Ext(f.name)]; t != "" {
 		fields["encodingFormat"] = t
 	}
-	return c.add(f.name, "File", fields)
+	return c.add(f.id(), "File", fields)
 }
 
 // blob is an output or input that lies in the ledger's slice.
@@ -129,16 +136,15 @@ func (s *session) metadata(actions []crateAction, files []crateFile, experiment,
 	}
 	root := entity{
 		"@id": "./", "@type": "Dataset",
-		"conformsTo": profiles, "datePublished": timeText(last), "mainEntity": ref{experiment},
-		"name": s.exp.Title, "description": s.exp.Description,
-	}
-	if s.exp.Description == "" {
-		root["description"] = "swaprun experiment " + s.exp.Name
-	}
-	if license != "" {
-		root["license"] = license
+		"conformsTo": profiles, "datePublished": timeText(last), "mainEntity": ref{fileID(experiment)},
+		"name": cmp.Or(s.exp.Title, s.exp.Name), "description": cmp.Or(s.exp.Description, "swaprun experiment "+s.exp.Name),
 	}
 	c.graph = append(c.graph, root) // as a reference: more is said of it below
+	// A crate must say something of a license, and may in words.
+	root["license"] = "No license is stated: ask whoever shared this before using it."
+	if license != "" {
+		root["license"] = c.add(license, "CreativeWork", entity{"name": license, "description": "license of everything in this archive"})
+	}
 	for _, p := range crateProfiles {
 		c.add(p[0], "CreativeWork", entity{"name": p[1], "version": p[2]})
 	}
@@ -148,7 +154,7 @@ func (s *session) metadata(actions []crateAction, files []crateFile, experiment,
 			parts = append(parts, c.file(f))
 		}
 	}
-	root["hasPart"] = append([]ref{{experiment}}, parts...)
+	root["hasPart"] = append([]ref{{fileID(experiment)}}, parts...)
 
 	engine := c.add("#swaprun", "SoftwareApplication", entity{"name": "swaprun", "softwareVersion": join(tools)})
 	run, mentions := s.crateRun(c, actions, report, experiment, first, last)
@@ -159,9 +165,16 @@ func (s *session) metadata(actions []crateAction, files []crateFile, experiment,
 	i := slices.IndexFunc(files, func(f crateFile) bool { return f.name == experiment })
 	c.workflow(s.exp, files[i], kinds)
 	for _, e := range c.graph {
-		if e["@id"] == slice {
+		if e["@id"] == fileID(slice) {
 			e["description"] = "outcomes of the ledger with their proofs, and the bytes they name: what swaprun import reads"
 			e["about"] = run
+		}
+	}
+	for _, e := range c.graph {
+		for field, v := range e {
+			if list, ok := v.([]ref); ok && len(list) == 1 {
+				e[field] = list[0] // as RO-Crate recommends
+			}
 		}
 	}
 	return json.MarshalIndent(entity{"@context": []string{crateContext, runContext}, "@graph": c.graph}, "", " ")
@@ -177,7 +190,7 @@ func (c *crate) workflow(exp *Experiment, f crateFile, kinds []Kind) {
 	models := c.add("#input-checkpoint", "FormalParameter", entity{"name": "models.scales.checkpoint", "additionalType": "Dataset", "conformsTo": ref{"https://bioschemas.org/profiles/FormalParameter/1.0-RELEASE"}})
 	page := c.add("#output-report", "FormalParameter", entity{"name": "report", "additionalType": "File", "conformsTo": ref{"https://bioschemas.org/profiles/FormalParameter/1.0-RELEASE"}})
 	c.add("#cue", "ComputerLanguage", entity{"name": "CUE", "url": ref{"https://cuelang.org"}})
-	c.add(f.name, []string{"File", "SoftwareSourceCode", "ComputationalWorkflow", "HowTo"}, entity{
+	c.add(f.id(), []string{"File", "SoftwareSourceCode", "ComputationalWorkflow", "HowTo"}, entity{
 		"name": exp.Name, "sha256": fmt.Sprintf("%x", f.digest[:]), "contentSize": strconv.FormatInt(f.size, 10), "encodingFormat": "text/plain",
 		"programmingLanguage": ref{"#cue"}, "input": []ref{table, models}, "output": []ref{page}, "hasPart": tools, "step": steps,
 	})
@@ -195,42 +208,62 @@ func (s *session) crateRun(c *crate, actions []crateAction, report, experiment s
 				continue
 			}
 			id := "#checkpoint-" + sr.name()
-			inputs = append(inputs, c.add(id, "Dataset", entity{
+			// No Dataset: that would be a folder of the archive.
+			inputs = append(inputs, c.add(id, "CreativeWork", entity{
 				"name": sr.name() + ": " + sr.scale.Checkpoint, "exampleOfWork": ref{"#input-checkpoint"},
 				"hasPart": []ref{c.blob("digests of weights of "+sr.name(), sr.weights, -1)},
 			}))
 		}
 	}
-	fields := entity{"name": "run of " + s.exp.Name, "instrument": ref{experiment}, "object": inputs, "startTime": timeText(first), "endTime": timeText(last)}
+	fields := entity{"name": "run of " + s.exp.Name, "instrument": ref{fileID(experiment)}, "object": inputs, "startTime": timeText(first), "endTime": timeText(last)}
 	if report != "" {
-		fields["result"] = []ref{{report}}
+		fields["result"] = []ref{{fileID(report)}}
 	}
 	run = c.add("#run", "CreateAction", fields)
 	for _, e := range c.graph {
-		if e["@id"] == report {
+		if e["@id"] == fileID(report) {
 			e["exampleOfWork"] = ref{"#output-report"}
 		}
 	}
+	entered := map[string]entity{}
 	for _, a := range actions {
 		o := a.entry.Outcome
-		device := c.add("#device-"+ledger.Sum([]byte(deviceText(o.Device))).Short(), "PropertyValue", entity{"name": "device class", "value": strings.TrimSpace(deviceText(o.Device))})
+		id := actionUUID(o)
+		if twin := entered[id]; twin != nil { // does the same work, and makes files of its own
+			made, _ := twin["result"].([]ref)
+			for _, f := range a.files {
+				if r := (ref{f.id()}); !slices.Contains(made, r) {
+					made = append(made, r)
+				}
+			}
+			if len(made) > 0 {
+				twin["result"] = made
+			}
+			continue
+		}
 		fields := entity{
 			"name": a.node.ID, "identifier": o.Action.String(), "instrument": ref{"#tool-" + string(a.node.Kind)},
-			"startTime": timeText(o.Started), "endTime": timeText(o.Started.Add(o.Duration)), "environment": device, "actionStatus": ref{"http://schema.org/CompletedActionStatus"},
+			"description": fmt.Sprintf("by swaprun %s on %s", o.Tool, strings.TrimSpace(deviceText(o.Device))),
+			"startTime":   timeText(o.Started), "endTime": timeText(o.Started.Add(o.Duration)), "actionStatus": ref{"http://schema.org/CompletedActionStatus"},
 		}
 		if o.Failed {
 			fields["actionStatus"], fields["error"] = ref{"http://schema.org/FailedActionStatus"}, a.failure
 		}
 		var object, result []ref
 		for _, d := range o.Key.Inputs() {
-			object = append(object, c.blob("input "+d.Short(), d, -1))
+			if r := c.blob("input "+d.Short(), d, -1); !slices.Contains(object, r) {
+				object = append(object, r)
+			}
 		}
 		for _, f := range a.files {
-			result = append(result, ref{f.name})
+			result = append(result, ref{f.id()})
 		}
 		for _, out := range o.Outputs {
-			if len(a.files) == 0 {
-				result = append(result, c.blob(a.node.ID+" "+out.Name, out.Digest, out.Size))
+			if len(a.files) > 0 {
+				break // they are what it came to
+			}
+			if r := c.blob(a.node.ID+" "+out.Name, out.Digest, out.Size); !slices.Contains(result, r) {
+				result = append(result, r)
 			}
 		}
 		if len(object) > 0 {
@@ -239,7 +272,8 @@ func (s *session) crateRun(c *crate, actions []crateAction, report, experiment s
 		if len(result) > 0 {
 			fields["result"] = result
 		}
-		mentions = append(mentions, c.add(actionUUID(o), "CreateAction", fields))
+		mentions = append(mentions, c.add(id, "CreateAction", fields))
+		entered[id] = c.graph[len(c.graph)-1]
 	}
 	return run, mentions
 }

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"path"
 	"path/filepath"
@@ -319,10 +320,14 @@ func crateFiles(meta []byte) (map[string]crateFile, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: file %q: contentSize %q", crateName, e.ID, e.Size)
 		}
-		if _, twice := files[e.ID]; twice {
-			return nil, fmt.Errorf("%s: file %q occurs twice", crateName, e.ID)
+		name, err := url.PathUnescape(e.ID)
+		if err != nil {
+			return nil, fmt.Errorf("%s: file %q: %w", crateName, e.ID, err)
 		}
-		files[e.ID] = crateFile{e.ID, d, size}
+		if _, twice := files[name]; twice {
+			return nil, fmt.Errorf("%s: file %q occurs twice", crateName, name)
+		}
+		files[name] = crateFile{name, d, size}
 	}
 	return files, nil
 }

@@ -65,6 +65,9 @@ func killedChild(file string) error {
 // decodedTogether is the most answers that are decoded as one batch, see extract.
 const decodedTogether = 4
 
+// shortest is what a run is given at least before it is killed, at most: it takes a moment to begin.
+const shortest = 600 * time.Millisecond
+
 // Runs of an experiment are killed at random moments, SWAPRUN_KILLS times (make kill): every kind of node of the demo's,
 // with the whole series of one family; without that, a few times on a cut of it. Whenever a run comes to its end, files and outcomes are those of
 // a run that nobody disturbed, nothing was recorded twice, and what a kill lost of what was computed is no more than a recorder
@@ -89,8 +92,8 @@ func TestKilledRuns(t *testing.T) {
 	k := &killedRun{t: t, file: killedExperiment(t, whole)}
 	worst, lost, total, runs := map[Kind]int{}, map[Kind]int{}, 0, 0
 	for done := 0; done < kills; {
-		// Many kills to a run, at any moment of it.
-		if k.run(time.Duration(rand.Int64N(int64(most/10))) + time.Millisecond) {
+		// Many kills to a run: what is left begins where the last one was killed, so that they come at any moment of it.
+		if k.run(time.Duration(rand.Int64N(int64(max(most/40, shortest)))) + time.Millisecond) {
 			done++
 		} else {
 			runs++

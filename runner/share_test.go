@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -355,7 +356,11 @@ func TestCrate(t *testing.T) {
 			t.Errorf("profile %s", p[0])
 		}
 	}
-	must("./", "datePublished")
+	for _, field := range []string{"datePublished", "name", "description", "license"} {
+		if text, _ := by["./"][field].(string); text == "" {
+			t.Errorf("the crate has no %s", field)
+		}
+	}
 	workflow := must("./", "mainEntity")[0]
 	for _, typ := range []string{"File", "SoftwareSourceCode", "ComputationalWorkflow", "HowTo"} {
 		if !is(by[workflow], typ) {
@@ -407,16 +412,60 @@ func TestCrate(t *testing.T) {
 				}
 			}
 		}
+		if u, err := url.Parse(id); err != nil || u.String() != id {
+			t.Errorf("%s is no URI (%v)", id, err)
+		}
+		// Files and folders belong to the root.
+		if id != "./" && (is(e, "File") || is(e, "Dataset")) && !slices.Contains(parts, id) {
+			t.Errorf("%s is no part of the crate", id)
+		}
 		for field, v := range e {
-			for _, to := range references(v) {
+			list := references(v)
+			for i, to := range list {
 				if by[to] == nil && !strings.HasPrefix(to, "http") {
 					t.Errorf("%s: %s leads to %s, which is not there", id, field, to)
+				}
+				if slices.Contains(list[:i], to) {
+					t.Errorf("%s: %s leads to %s twice", id, field, to)
 				}
 			}
 		}
 	}
 	if created != 35 {
 		t.Errorf("%d actions, expected 34 outcomes and the run", created)
+	}
+}
+
+// An experiment's file may have any name; a URI may not.
+func TestCrateNames(t *testing.T) {
+	exp, opts := smallRun(t)
+	ctx := context.Background()
+	odd := filepath.Join(filepath.Dir(exp.File), "my 100% räume #1.cue")
+	if err := os.WriteFile(odd, exp.Source, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	exp, err := Load(odd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Run(ctx, exp, opts); err != nil { // the page names the file
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "shared.zip")
+	const license = "https://spdx.org/licenses/CC0-1.0"
+	if _, err := Share(ctx, exp, opts, ShareOptions{File: file, Vectors: true, License: license}); err != nil {
+		t.Fatal(err)
+	}
+	meta := readArchive(t, file)[0].data
+	if id := []byte(`"experiment/my%20100%25%20r%C3%A4ume%20%231.cue"`); !bytes.Contains(meta, id) || bytes.Contains(meta, []byte("my 100")) {
+		t.Errorf("no %s in the metadata, or the name as it is", id)
+	}
+	if !bytes.Contains(meta, []byte(`"@id": "`+license+`"`)) {
+		t.Error("no license")
+	}
+	sum, err := Import(ctx, ImportOptions{File: file, Ledger: filepath.Join(t.TempDir(), "ledger.db"), Out: t.TempDir()})
+	if err != nil || sum.Experiment != filepath.Base(odd) || sum.Unpacked == 0 {
+		t.Errorf("%+v, %v", sum, err)
 	}
 }
 
