@@ -142,7 +142,7 @@ const (
 // slack is how much wider a reader's typeface may be than the one widths are measured with, boldSlack likewise in bold.
 const (
 	slack     = 1.13
-	boldSlack = 1.26
+	boldSlack = 1.32
 )
 
 // edge is the line along a band that must be told from another band.
@@ -255,7 +255,7 @@ func (f *lineFigure) scene(panelW, panelH float64) *scene {
 		columns = max(1, len(f.panels))
 	}
 	rows := (len(f.panels) + columns - 1) / columns
-	const left, gap, right = 58.0, 16.0, 16.0
+	const left, gap, right = 62.0, 16.0, 16.0
 	w := left + float64(columns)*panelW + float64(columns-1)*gap + right
 	s := &scene{w: w, title: f.title}
 	axis, cut := f.axis(panelH)
@@ -363,11 +363,15 @@ func (f *lineFigure) panel(s *scene, p linePanel, fr frame, axis span, b0, b1 in
 		if p.faded {
 			t = toneSoft
 		}
-		s.add(label{text: p.title, x: fr.x, y: fr.y - 7, size: 13.5, tone: t, bold: true})
-		// A title that leaves no room sends the note to the foot of the panel.
-		if textWidth(p.title, 13.5)*boldSlack+14+textWidth(p.note, tickSize)*slack > fr.w {
+		// A title that leaves no room sends the note to the foot of the panel; one wider than the panel is set smaller, and cut in the end.
+		size, wide := 13.5, textWidth(p.title, 13.5)*boldSlack
+		if wide+14+textWidth(p.note, tickSize)*slack > fr.w {
 			noteY = fr.y + fr.h + 31
 		}
+		if wide > fr.w {
+			size = math.Max(size*fr.w/wide, tickSize)
+		}
+		s.add(label{text: cut(p.title, fr.w/boldSlack+1, size), x: fr.x, y: fr.y - 7, size: size, tone: t, bold: true})
 	}
 	if p.note != "" {
 		s.text(cut(p.note, fr.w, tickSize), fr.x+fr.w, noteY, tickSize, end, toneSoft)

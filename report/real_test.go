@@ -122,7 +122,7 @@ func TestEveryMetricIsShown(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, want := range []string{"Does it need the picture?", "Is it the relation, or the words?", "“where” (n = ", "coherence across wordings", "text only (n = ", "random pairs (n = ", "Rendered scenes: phase", "Rendered scenes: size", "size of the farther object", "borders between ambiguous, consistent, counter cells"} {
+	for _, want := range []string{"Does it need the picture?", "Is it the relation, or the words?", "“where” (n = ", "across wordings, horizontal", "text only (n = ", "random pairs (n = ", "Rendered scenes: phase", "Rendered scenes: size", "size of the farther object", "borders between ambiguous, consistent, counter cells"} {
 		if !strings.Contains(string(page), want) {
 			t.Errorf("the page does not say %q", want)
 		}

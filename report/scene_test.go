@@ -313,3 +313,22 @@ func TestNotesAreGathered(t *testing.T) {
 		t.Errorf("notes %q, expected %q; %q", v.Notes, want, v.Entries[1].What)
 	}
 }
+
+// A panel's title never runs into the next panel: it is set smaller, down to the size of ticks, and then cut.
+func TestTitlesStayInTheirPanel(t *testing.T) {
+	f := &lineFigure{panels: []linePanel{{title: "short"}, {title: "a title that is a little too long for this"}, {title: strings.Repeat("far too long ", 20)}}}
+	var seen []label
+	for _, item := range f.scene(264, 230).items {
+		if l, ok := item.(label); ok && l.bold {
+			seen = append(seen, l)
+		}
+	}
+	if len(seen) != 3 || seen[0].size != 13.5 || seen[1].size >= 13.5 || seen[1].text != f.panels[1].title || !strings.HasSuffix(seen[2].text, "…") {
+		t.Fatalf("titles %+v", seen)
+	}
+	for _, l := range seen {
+		if w := textWidth(l.text, l.size) * boldSlack; w > 264+boldSlack || l.size < tickSize {
+			t.Errorf("%q is %.0f wide at size %v", l.text, w, l.size)
+		}
+	}
+}

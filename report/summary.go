@@ -103,22 +103,17 @@ func (w *modelWriter) words(coh, ei, acc []Entry, last int) modelAnswer {
 	}
 	var shared, lacking []string
 	random, chance := w.page.entries(w.m, MetricFloors, analyze.AllPairs), "above chance"
-	n, same := 0, true
 	for _, axis := range axisNames {
 		e := at(coh[last].Result, axis, b)
 		if e.Value == nil {
 			continue
 		}
-		line := fmt.Sprintf("%s %s", axis, interval(val(e.Value), val(e.Low), val(e.High)))
+		line := axis + " " + interval(val(e.Value), val(e.Low), val(e.High))
 		if first >= 0 && first < last {
-			if was := at(coh[first].Result, axis, b); was.Value != nil {
-				line += fmt.Sprintf(" (%s: %s)", w.m.Scales[first].Name, interval(*was.Value, val(was.Low), val(was.High)))
-			}
+			line += w.beside(e.N, first, at(coh[first].Result, axis, b))
+		} else {
+			line += w.beside(e.N, -1, analyze.Estimate{})
 		}
-		if n > 0 && n != e.N {
-			same = false
-		}
-		n = e.N
 		floor := 0.0
 		if e.Null != nil {
 			floor = e.Null.High
@@ -136,30 +131,26 @@ func (w *modelWriter) words(coh, ei, acc []Entry, last int) modelAnswer {
 			lacking = append(lacking, line)
 		}
 	}
-	pairs := ""
-	if same && n > 0 {
-		pairs = fmt.Sprintf(" (%d pairs an axis)", n)
-	}
 	switch {
 	case len(shared) == 3:
-		say("A direction for every axis.", "Coherence"+pairs+", "+chance+" throughout: "+listed(shared)+".")
+		say("A direction for every axis.", "Coherence, "+chance+" throughout: "+listed(shared)+".")
 	case len(shared) > 0:
-		say(fmt.Sprintf("A direction for %d of %d axes.", len(shared), len(shared)+len(lacking)), "Coherence"+pairs+" "+chance+" for "+listed(shared)+"; not for "+listed(lacking)+".")
+		say(fmt.Sprintf("A direction for %d of %d axes.", len(shared), len(shared)+len(lacking)), "Coherence "+chance+" for "+listed(shared)+"; not for "+listed(lacking)+".")
 	case len(lacking) > 0:
-		say("No direction beyond chance.", "Coherence"+pairs+": "+listed(lacking)+".")
+		say("No direction beyond chance.", "Coherence: "+listed(lacking)+".")
 	}
 	if e := at(ei[last].Result, VDEIReleased, b); e.Value != nil {
 		text := fmt.Sprintf("The two directions have a cosine of %s", interval(*e.Value, val(e.Low), val(e.High)))
 		if first >= 0 && first < last {
-			if was := at(ei[first].Result, VDEIReleased, b); was.Value != nil {
-				text += fmt.Sprintf(" (%s: %s)", w.m.Scales[first].Name, interval(*was.Value, val(was.Low), val(was.High)))
-			}
+			text += w.beside(e.N, first, at(ei[first].Result, VDEIReleased, b))
+		} else {
+			text += w.beside(e.N, -1, analyze.Estimate{})
 		}
 		if o := at(ei[last].Result, "vd-ei-balanced", b); o.Value != nil {
-			text += fmt.Sprintf("; with consistent and counter scenes balanced (n %d counter), %s", o.N, interval(*o.Value, val(o.Low), val(o.High)))
+			text += fmt.Sprintf("; with consistent and counter scenes balanced, %s (n %d of the rarer kind)", interval(*o.Value, val(o.Low), val(o.High)), o.N)
 		}
 		if o := at(ei[last].Result, "hd-ei", b); o.Value != nil {
-			text += fmt.Sprintf("; the control, horizontal with distance, %s", interval(*o.Value, val(o.Low), val(o.High)))
+			text += fmt.Sprintf("; the control, horizontal with distance, %s (n %d)", interval(*o.Value, val(o.Low), val(o.High)), o.N)
 		}
 		say("Vertical and distance are "+degree(e)+".", text+".")
 	}
@@ -216,6 +207,21 @@ func (w *modelWriter) words(coh, ei, acc []Entry, last int) modelAnswer {
 		say(verdict, text)
 	}
 	return answer
+}
+
+// beside is what stands in brackets behind a number: its n, and what it was at the first scale.
+func (w *modelWriter) beside(n, first int, was analyze.Estimate) string {
+	var parts []string
+	if n > 0 {
+		parts = append(parts, fmt.Sprintf("n %d", n))
+	}
+	if first >= 0 && was.Value != nil {
+		parts = append(parts, w.m.Scales[first].Name+": "+interval(*was.Value, val(was.Low), val(was.High)))
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(parts, "; ") + ")"
 }
 
 // sceneOrHeight reads the sharpest test there is: whether a scene's own vertical and distance deltas still point the same

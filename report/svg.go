@@ -169,10 +169,10 @@ func (w svgWriter) label(l label) {
 	if l.size <= tickSize {
 		class += " t"
 	} else if l.size != textSize {
-		fill += fmt.Sprintf(` font-size="%s"`, num(l.size))
+		fill += fmt.Sprintf(` style="font-size:%spx"`, num(l.size)) // the page's style sheet would win over an attribute
 	}
 	if l.size < tickSize {
-		fill += fmt.Sprintf(` font-size="%s"`, num(l.size))
+		fill += fmt.Sprintf(` style="font-size:%spx"`, num(l.size)) // the page's style sheet would win over an attribute
 	}
 	at := ""
 	switch l.anchor {
