@@ -55,8 +55,8 @@
 //	5 digest    a hash
 //	6 bytes     anything
 //	7 json      no white space, members sorted by name and unique, only '"', '\' and control characters (\u00xx)
-//	            escaped, integers in plain digits, other numbers as the shortest decimal of their binary64, or as an
-//	            integer where they are one below 2^53
+//	            escaped, integers in plain digits, other numbers as the shortest decimal of their binary64, as
+//	            encoding/json writes it (1e+21), or as an integer where they are one below 2^53
 //	8 list      a list of values
 //	9 set       a list of values in ascending order of their encodings, none twice
 //
@@ -64,15 +64,15 @@
 //
 // An entry is the byte 1 (its format), one byte of type, the time it was appended, and then, by type:
 //
-//	1 signer    text origin (the ledger's name, the same in every signer entry), text public key
+//	1 signer    text origin (the ledger's name, the same in every signer entry), text public key (as note writes it)
 //	2 outcome   byte of flags (1: the action fails by its nature, 2: a re-execution to verify another outcome),
 //	            execution, key (string), outputs
 //	3 conflict  action id, uvarint seq of the outcome that stands, uvarint seq of the one that differs;
 //	            it follows at once on the entry that brought the difference
-//	4 run       execution, text name, digest of a blob (the action ids reused, ascending), uvarint number of those,
-//	            uvarint numbers of actions executed and failed
-//	5 gc        execution, digest of a blob (the digests taken out, ascending), uvarint number of those, uvarint
-//	            number of their bytes
+//	4 run       execution, text name, digest of a blob (the action ids reused, 32 bytes each, ascending, nothing
+//	            else), uvarint number of those, uvarint numbers of actions executed and failed
+//	5 gc        execution, digest of a blob (the digests taken out, in the same way), uvarint number of those,
+//	            uvarint number of their bytes
 //	6 import    text origin of another ledger, uvarint seq there, digest of a blob (the evidence), text id of the
 //	            run, list of uvarints (the indexes of those outputs that were not to be had), string: the other
 //	            ledger's entry, of type 2 or 6
@@ -82,13 +82,15 @@
 //
 // An actions value is one byte of flags (1: the outcome is a failure, 2: outcomes differ, 4: bytes of the outcome
 // that stands are not here, so that look-ups find nothing), the uvarint seq of the outcome that stands, a list of
-// uvarints (the seqs of all outcomes, ascending), the uvarint nanoseconds it took, and its outputs. The outcome that
-// stands is the first, except that it gives way to a later one if flag 4 is set, or if it is a failure and the
-// later one a success that is here in full.
+// uvarints (the seqs of all outcomes, ascending), the uvarint nanoseconds it took, and its outputs. Flag, time and
+// outputs are those of the outcome that stands. That is the first, except that it gives way to a later one if flag 4
+// is set, or if it is a failure and the later one a success that is here in full. Two outcomes differ if one is a
+// failure and the other is not, or in their outputs.
 //
 // Entry n is record n of the log: its leaf is tlog.RecordHash of the stored bytes. The checkpoint is a note
-// (golang.org/x/mod/sumdb/note) signed with Ed25519 by the key of one signer entry; its text is three lines: the
-// ledger's name, the number of entries, the root hash in base64. Every transaction that adds entries replaces it.
+// (golang.org/x/mod/sumdb/note) signed with Ed25519 by the key of one signer entry, which is in that package's text
+// form NAME+HASH+KEY, under a name of its own; the note's text is three lines: the ledger's name, the number of
+// entries, the root hash in base64. Every transaction that adds entries replaces it.
 //
 // Evidence is "swaprun evidence 1\n", the other ledger's public key and signed checkpoint (strings), and a list of:
 // uvarint seq, list of hashes, the proof that the record of that seq is in the log of that checkpoint.
@@ -103,8 +105,9 @@
 //
 // Every output of an entry is in blobs with its size, or in tombs. Every chunk belongs to exactly one blob. A
 // digest is never in both blobs and tombs. After an orderly Close both of bbolt's meta pages describe the same
-// trees, and all pages that are free, and all bytes behind the last page, are zero; the file LEDGER.holder exists
-// beside the ledger exactly as long as that may not be so. LEDGER.key holds the private key that signs, and should
+// trees and the same list of free pages (ledgers closed by earlier programs may have two such lists, one of them on
+// free pages), and all pages that are free, and all bytes behind the last page, are zero; the file LEDGER.holder
+// exists beside the ledger exactly as long as that may not be so. LEDGER.key holds the private key that signs, and should
 // not be given away; without it the next process makes a new one and records it as a further signer.
 //
 // # What it does not do

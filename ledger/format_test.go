@@ -6,7 +6,9 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"hash/crc32"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -84,6 +86,178 @@ func checkEvidence(b []byte, origin string, seq uint64, record []byte) error {
 	return fmt.Errorf("no proof of record %d", seq)
 }
 
+// An index is what doc.go says follows from the entries alone.
+type index struct {
+	rows  map[[32]byte]*indexRow
+	kinds map[string][]byte
+	tombs map[[32]byte]uint64
+}
+
+type indexRow struct {
+	failed, differ, gone bool
+	stands, took         uint64
+	claims               []uint64
+	outputs              string // as encoded
+	digests              [][32]byte
+}
+
+// outcome takes in an outcome: the part of its entry from the flags on, and which of its outputs are absent.
+func (x *index) outcome(seq uint64, d *desc, absent []uint64) {
+	failed := d.byte()&1 != 0
+	_, took, _ := d.execution()
+	key := d.str()
+	encoded := string(d.b)
+	now := indexRow{failed: failed, stands: seq, took: took, outputs: encoded, gone: len(absent) > 0}
+	for n := d.uvarint(); n > 0; n-- {
+		d.str()
+		now.digests = append(now.digests, d.hash())
+		d.uvarint()
+	}
+	for i, digest := range now.digests {
+		delete(x.tombs, digest)
+		if slices.Contains(absent, uint64(i)) {
+			x.tombs[digest] = seq
+		}
+	}
+	id := sha256.Sum256(key)
+	was := x.rows[id]
+	if was == nil {
+		x.rows[id] = &now
+		x.kinds[kindOf(key)+"\x00"+string(binary.BigEndian.AppendUint64(nil, seq))] = kindValue(key)
+	} else {
+		was.differ = was.differ || was.failed != failed || was.outputs != encoded
+		if was.gone || was.failed && !failed && !now.gone {
+			was.failed, was.gone, was.stands, was.took, was.outputs, was.digests = failed, now.gone, seq, took, encoded, now.digests
+		}
+	}
+	x.rows[id].claims = append(x.rows[id].claims, seq)
+}
+
+// gc takes in which blobs were taken out.
+func (x *index) gc(seq uint64, list []byte) {
+	for ; len(list) > 0; list = list[32:] {
+		digest := [32]byte(list)
+		x.tombs[digest] = seq
+		for _, r := range x.rows {
+			r.gone = r.gone || slices.Contains(r.digests, digest)
+		}
+	}
+}
+
+func (r *indexRow) encode() []byte {
+	flags := byte(0)
+	for bit, on := range []bool{r.failed, r.differ, r.gone} {
+		if on {
+			flags |= 1 << bit
+		}
+	}
+	b := binary.AppendUvarint(binary.AppendUvarint([]byte{flags}, r.stands), uint64(len(r.claims)))
+	for _, c := range r.claims {
+		b = binary.AppendUvarint(b, c)
+	}
+	return append(binary.AppendUvarint(b, r.took), r.outputs...)
+}
+
+func kindOf(key []byte) string {
+	d := &desc{bytes.TrimPrefix(key, []byte("swaprun key 1\n"))}
+	return string(d.str())
+}
+
+func kindValue(key []byte) []byte {
+	first8 := func(b []byte) []byte { h := sha256.Sum256(b); return h[:8] }
+	d := &desc{bytes.TrimPrefix(key, []byte("swaprun key 1\n"))}
+	d.str()
+	value := first8(binary.AppendUvarint(nil, d.uvarint()))
+	for n := d.uvarint(); n > 0; n-- {
+		before := d.b
+		d.str()
+		d.byte()
+		d.str()
+		value = append(value, first8(before[:len(before)-len(d.b)])...)
+	}
+	return value
+}
+
+// holds compares a bucket with what it must hold.
+func holds(t *testing.T, b *bbolt.Bucket, want map[string][]byte) {
+	t.Helper()
+	n := 0
+	if err := b.ForEach(func(k, v []byte) error {
+		n++
+		if !bytes.Equal(v, want[string(k)]) {
+			t.Errorf("key %q holds %x, want %x", k, v, want[string(k)])
+		}
+		return nil
+	}); err != nil || n != len(want) {
+		t.Errorf("%d keys, want %d (%v)", n, len(want), err)
+	}
+}
+
+// checkSlice reads a slice by its description: one outcome, of whose two outputs the second was left out.
+func checkSlice(t *testing.T, b []byte, output []byte) {
+	t.Helper()
+	d := &desc{bytes.TrimPrefix(b, []byte("swaprun slice 1\n"))}
+	pub, err := note.NewVerifier(string(d.str()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cp, err := note.Open(d.str(), note.VerifierList(pub))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var name, root string
+	var size int64
+	if _, err := fmt.Sscanf(cp.Text, "%s\n%d\n%s\n", &name, &size, &root); err != nil {
+		t.Fatal(err)
+	}
+	top, err := tlog.ParseHash(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := d.uvarint(); n != 1 {
+		t.Fatalf("%d records", n)
+	}
+	seq, record := d.uvarint(), d.str()
+	proof := make(tlog.RecordProof, d.uvarint())
+	for i := range proof {
+		proof[i] = d.hash()
+	}
+	if err := tlog.CheckRecord(proof, size, top, int64(seq), tlog.RecordHash(record)); err != nil {
+		t.Error(err)
+	}
+	if n := d.uvarint(); n != 1 {
+		t.Fatalf("%d blobs", n)
+	}
+	if digest, n := d.hash(), d.uvarint(); digest != sha256.Sum256(output) || n != uint64(len(output)) || !bytes.Equal(d.b, output) {
+		t.Errorf("blob %x of %d bytes: %q", digest, n, d.b)
+	}
+}
+
+// Values of every type are encoded in a key as described.
+func TestKeyFromTheDescription(t *testing.T) {
+	key := ledger.NewKey("k", 300).Text("a", "é").Int("b", -2).Bool("c", true).Float("d", 1.5).Digest("e", ledger.Sum([]byte("x"))).Bytes("f", []byte{0, 255}).
+		JSON("g", map[string]any{"z": []any{1, 0.5, 1e21, "a\n<\"\\", nil, true}, "b": 1e15}).
+		List("h", ledger.TextValue("y"), ledger.IntValue(1)).Set("i", ledger.SetValue(ledger.TextValue("b"), ledger.TextValue("a"), ledger.TextValue("b")))
+	digest := sha256.Sum256([]byte("x"))
+	want := "swaprun key 1\n" + "\x01k" + "\xac\x02" + "\x09" +
+		"\x01a\x01\x02é" +
+		"\x01b\x02\x08\xff\xff\xff\xff\xff\xff\xff\xfe" +
+		"\x01c\x03\x01\x01" +
+		"\x01d\x04\x08\x3f\xf8\x00\x00\x00\x00\x00\x00" +
+		"\x01e\x05\x20" + string(digest[:]) +
+		"\x01f\x06\x02\x00\xff"
+	document := `{"b":1000000000000000,"z":[1,0.5,1e+21,"a\u000a<\"\\",null,true]}`
+	want += "\x01g\x07" + string(rune(len(document))) + document +
+		"\x01h\x08\x0e" + "\x02" + "\x01\x01y" + "\x02\x08\x00\x00\x00\x00\x00\x00\x00\x01" +
+		"\x01i\x09\x07" + "\x02" + "\x01\x01a" + "\x01\x01b"
+	if got := key.Encode(); string(got) != want {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+	if ledger.ActionID(sha256.Sum256([]byte(want))) != key.ID() {
+		t.Error("the action is not the hash of that")
+	}
+}
+
 // importFrom takes an outcome from another ledger, the bytes of one of its outputs left out.
 func importFrom(t *testing.T, l *ledger.Ledger) {
 	t.Helper()
@@ -108,6 +282,7 @@ func importFrom(t *testing.T, l *ledger.Ledger) {
 	if _, err := l.Import(context.Background(), s, "r2"); err != nil {
 		t.Fatal(err)
 	}
+	checkSlice(t, slice.Bytes(), []byte("imported"))
 }
 
 func TestReaderFromTheDescription(t *testing.T) {
@@ -147,7 +322,9 @@ func TestReaderFromTheDescription(t *testing.T) {
 	defer db.Close()
 	var story []string
 	var pubs []note.Verifier
+	var signers []byte
 	var origin string
+	x := &index{map[[32]byte]*indexRow{}, map[string][]byte{}, map[[32]byte]uint64{}}
 	err = db.View(func(tx *bbolt.Tx) error {
 		get := func(bucket string, key []byte) []byte { return tx.Bucket([]byte(bucket)).Get(key) }
 		u64 := func(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
@@ -192,8 +369,10 @@ func TestReaderFromTheDescription(t *testing.T) {
 					return err
 				}
 				pubs = append(pubs, v)
+				signers = append(signers, u64(n)...)
 				story = append(story, "signer")
 			case 2:
+				x.outcome(n, &desc{d.b}, nil)
 				flags := d.byte()
 				_, took, texts := d.execution()
 				k := d.str()
@@ -223,6 +402,7 @@ func TestReaderFromTheDescription(t *testing.T) {
 			case 5:
 				d.execution()
 				list := blob(d.hash())
+				x.gc(n, list)
 				story = append(story, fmt.Sprintf("gc %d = %d blobs", d.uvarint(), len(list)/32))
 				d.uvarint()
 			case 6:
@@ -240,6 +420,7 @@ func TestReaderFromTheDescription(t *testing.T) {
 					t.Errorf("entry %d: an import of type %d", n, typ)
 				}
 				inner.u64()
+				x.outcome(n, &desc{inner.b}, absent)
 				flags := inner.byte()
 				inner.execution()
 				id := sha256.Sum256(inner.str())
@@ -266,9 +447,23 @@ func TestReaderFromTheDescription(t *testing.T) {
 		if want := fmt.Sprintf("%s\n%d\n%s\n", origin, n, root); cp.Text != want {
 			t.Errorf("checkpoint %q, want %q", cp.Text, want)
 		}
-		if got := get("memo", []byte("space\x00k")); len(got) != 5 || got[0] != 'v' {
-			t.Errorf("memo %q", got)
+		memo := binary.BigEndian.AppendUint32([]byte("v"), crc32.Checksum([]byte("space\x00kv"), crc32.MakeTable(crc32.Castagnoli)))
+		if got := get("memo", []byte("space\x00k")); !bytes.Equal(got, memo) {
+			t.Errorf("memo %x, want %x", got, memo)
 		}
+		if got := get("meta", []byte("signers")); !bytes.Equal(got, signers) {
+			t.Errorf("signers %x, want %x", got, signers)
+		}
+		actions, tombs := map[string][]byte{}, map[string][]byte{}
+		for id, r := range x.rows {
+			actions[string(id[:])] = r.encode()
+		}
+		for d, seq := range x.tombs {
+			tombs[string(d[:])] = u64(seq)
+		}
+		holds(t, tx.Bucket([]byte("actions")), actions)
+		holds(t, tx.Bucket([]byte("kinds")), x.kinds)
+		holds(t, tx.Bucket([]byte("tombs")), tombs)
 		return nil
 	})
 	if err != nil {

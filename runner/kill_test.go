@@ -93,17 +93,19 @@ func TestKilledRuns(t *testing.T) {
 	worst, lost, total, runs := map[Kind]int{}, map[Kind]int{}, 0, 0
 	for done := 0; done < kills; {
 		// Many kills to a run: what is left begins where the last one was killed, so that they come at any moment of it.
-		if k.run(time.Duration(rand.Int64N(int64(max(most/40, shortest)))) + time.Millisecond) {
+		if k.run(time.Duration(rand.Int64N(int64(max(most/15, shortest)))) + time.Millisecond) {
 			done++
 		} else {
 			runs++
 			k.settle()
 			k.compare(truth)
 			k.reset()
-			t.Logf("%d kills, %d runs came to their end, %d nodes lost", done, runs, total)
 			continue
 		}
 		n := k.lostNodes()
+		if done%50 == 0 {
+			t.Logf("%d kills, %d runs came to their end, %d nodes lost", done, runs, total)
+		}
 		for kind, x := range n {
 			worst[kind] = max(worst[kind], x)
 			lost[kind] += x
