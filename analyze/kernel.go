@@ -78,7 +78,7 @@ func (r rows[T]) fill(n, w int, fill func(dst []T, i int)) {
 // multiples of tileA and of the lanes. Where to is not, what fills rows up must be zero in one of a and b and finite in the other.
 // half leaves out tiles in which no j ≥ i.
 func multiply[T float32 | float64](c []float64, ldc int, a, b rows[T], lo, hi, n, from, to int, half bool) {
-	// Panels of b that stay in a second-level cache while those of a pass by, each of which stays in the first-level one meanwhile.
+	// Rows of a that stay in a second-level cache while panels of b pass by, each of which stays in the first-level one meanwhile.
 	const block = 8 * tileB
 	l := lanes[T]()
 	steps := (to - from + l - 1) / l
@@ -87,25 +87,23 @@ func multiply[T float32 | float64](c []float64, ldc int, a, b rows[T], lo, hi, n
 	}
 	tile := tileOf[T]()
 	var edge [tileA * tileB]float64
-	for top := 0; top < n; top += block {
-		for panel := lo / tileB * tileB; panel < hi; panel += tileB {
-			for j := top; j < min(top+block, n); j += tileB {
-				if half && j+tileB <= panel {
+	for top := lo; top < hi; top += block {
+		for j := 0; j < n; j += tileB {
+			y := b.from(j, from)
+			for i := top; i < min(top+block, hi); i += tileA {
+				if half && j+tileB <= i {
+					break
+				}
+				x := a.from(i, from)
+				if i+tileA <= hi && j+tileB <= n {
+					tile(steps, x, a.row, a.step, y, c[j*ldc+i:], ldc)
 					continue
 				}
-				y := b.from(j, from)
-				for i := max(panel, lo); i < min(panel+tileB, hi); i += tileA {
-					x := a.from(i, from)
-					if i+tileA <= hi && j+tileB <= n {
-						tile(steps, x, a.row, a.step, y, c[j*ldc+i:], ldc)
-						continue
-					}
-					clear(edge[:])
-					tile(steps, x, a.row, a.step, y, edge[:], tileA)
-					for v := range min(tileB, n-j) {
-						for u := range min(tileA, hi-i) {
-							c[(j+v)*ldc+i+u] += edge[v*tileA+u]
-						}
+				clear(edge[:])
+				tile(steps, x, a.row, a.step, y, edge[:], tileA)
+				for v := range min(tileB, n-j) {
+					for u := range min(tileA, hi-i) {
+						c[(j+v)*ldc+i+u] += edge[v*tileA+u]
 					}
 				}
 			}
