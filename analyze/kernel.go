@@ -1,6 +1,7 @@
 package analyze
 
 import (
+	"math"
 	"unsafe"
 
 	"gonum.org/v1/gonum/floats"
@@ -125,3 +126,25 @@ func dot(a, b []float64) float64 { return floats.Dot(a, b) }
 
 // axpy adds s·x to y.
 func axpy(y []float64, s float64, x []float64) { floats.AddScaled(y, s, x) }
+
+// norm32 is ‖x‖, in float64.
+func norm32(x []float32) float64 {
+	n := len(x) &^ 15
+	sum := square(x[:n])
+	for _, v := range x[n:] {
+		sum += float64(v) * float64(v)
+	}
+	return math.Sqrt(sum)
+}
+
+// dotsWith are ⟨x, a⟩ and ⟨x, b⟩ in float64.
+func dotsWith(x []float32, a, b []float64) (s, t float64) {
+	n := len(x) &^ 7
+	var c [2]float64
+	dots2(x[:n], a, b, &c)
+	for k := n; k < len(x); k++ {
+		c[0] += float64(x[k]) * a[k]
+		c[1] += float64(x[k]) * b[k]
+	}
+	return c[0], c[1]
+}

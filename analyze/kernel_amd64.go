@@ -17,7 +17,7 @@ func bestUnit() vectorUnit {
 	return avx512
 }
 
-// The assembly does not check bounds; its callers here do.
+// The assembly does not check bounds; its callers here do, but for where partners32 is led.
 
 //go:noescape
 func tile64AVX2(steps int, a *float64, row, step int, b *float64, c *float64, ldc int)

@@ -4,6 +4,7 @@ import "math"
 
 // Kernels without vector instructions. They define what the others compute, to the bit.
 
+// tile64Go is the tile of tileOf for float64, in four lanes.
 func tile64Go(steps int, a []float64, row, step int, b []float64, c []float64, ldc int) {
 	for j := range tileB {
 		for i := range tileA {
@@ -19,6 +20,7 @@ func tile64Go(steps int, a []float64, row, step int, b []float64, c []float64, l
 	}
 }
 
+// tile32Go is that for float32, in eight lanes.
 func tile32Go(steps int, a []float32, row, step int, b []float32, c []float64, ldc int) {
 	for j := range tileB {
 		for i := range tileA {
@@ -56,6 +58,7 @@ func fma32(x, y, z float32) float32 {
 	return float32(s)
 }
 
+// spreadGo writes src, a whole number of lanes, with its lanes step values apart.
 func spreadGo[T float32 | float64](dst []T, step int, src []T) {
 	for l := lanes[T](); len(src) > 0; src = src[l:] {
 		copy(dst[:l], src)
@@ -65,6 +68,8 @@ func spreadGo[T float32 | float64](dst []T, step int, src []T) {
 	}
 }
 
+// partners32Go adds to c[p] the inner products of the lanes of u's rows i < n with those of w that lie at[i, p] bytes from its beginning; at [n, partners]
+// must not lead beyond w. Each p has lanes of its own, over all i.
 func partners32Go(n int, u, w []float32, at []uint32, c *[partners]float64) {
 	var l [partners][partnerLanes]float32
 	for i := range n {
@@ -95,24 +100,28 @@ func scatter32Go(dst []float32, step int, x []float32, s float32) {
 	}
 }
 
+// sub32Go is dst = a − b, all as long as dst.
 func sub32Go(dst, a, b []float32) {
 	for k := range dst {
 		dst[k] = a[k] - b[k]
 	}
 }
 
+// addWideGo is dst += x.
 func addWideGo(dst []float64, x []float32) {
 	for k, v := range x {
 		dst[k] += float64(v)
 	}
 }
 
+// widenGo is dst = x.
 func widenGo(dst []float64, x []float32) {
 	for k, v := range x {
 		dst[k] = float64(v)
 	}
 }
 
+// squareGo is Σ_k x[k]², the length of x a multiple of 16.
 func squareGo(x []float32) float64 {
 	var l [16]float64
 	for k, v := range x {
@@ -124,6 +133,7 @@ func squareGo(x []float32) float64 {
 	return (l[0] + l[1]) + (l[2] + l[3])
 }
 
+// dots2Go adds ⟨x, a⟩ and ⟨x, b⟩ to c, the length of x a multiple of 8.
 func dots2Go(x []float32, a, b []float64, c *[2]float64) {
 	for j, y := range [2][]float64{a, b} {
 		var l [8]float64
@@ -134,6 +144,7 @@ func dots2Go(x []float32, a, b []float64, c *[2]float64) {
 	}
 }
 
+// dots3Go adds ⟨x, x⟩, ⟨x, y⟩ and ⟨y, y⟩ to c, the length of both a multiple of 8.
 func dots3Go(x, y []float32, c *[3]float64) {
 	for j, p := range [3][2][]float32{{x, x}, {x, y}, {y, y}} {
 		var l [8]float64
@@ -152,6 +163,7 @@ func sumHalves(l *[8]float64) float64 {
 	return (l[0] + l[1]) + (l[2] + l[3])
 }
 
+// dots7Go adds ⟨x, a⟩, ⟨x, b⟩, ⟨y, a⟩, ⟨y, b⟩, ⟨x, x⟩, ⟨y, y⟩ and ⟨x, y⟩ to c, the length of x a multiple of 4 and no other shorter.
 func dots7Go(x, y, a, b []float64, c *[7]float64) {
 	for j, p := range [7][2][]float64{{x, a}, {x, b}, {y, a}, {y, b}, {x, x}, {y, y}, {x, y}} {
 		var l [4]float64

@@ -144,7 +144,7 @@ func TestSelectedCosines(t *testing.T) {
 		}
 	}
 	perms := releasedShuffles(n)
-	few.sweepShuffles(q, 0, few.members(q), sv, sd, nv, nd, perms)
+	few.sumShuffles(q, 0, few.members(q), sv, sd, nv, nd, perms)
 	for s, perm := range perms {
 		if math.Abs(few.shuffled[s]-full.shuffled[s]) > 1e-8 {
 			t.Errorf("shuffle %d (%v …): %v, expected %v", s, perm[:3], few.shuffled[s], full.shuffled[s])
