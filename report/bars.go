@@ -250,6 +250,7 @@ func overScales(results []scaled, title string, value func(r *analyze.Result, ax
 		}
 		p.lines = append(p.lines, l)
 	}
+	p.note = countsOf(p.lines)
 	return p
 }
 
@@ -284,6 +285,7 @@ func ablationFigure(accuracy, coherence, alignment []scaled, model string, subse
 			}
 		}
 		if len(p.lines) > 0 {
+			p.note = countsOf(p.lines)
 			f.panels = append(f.panels, p)
 		}
 	}

@@ -50,7 +50,8 @@ type Count struct {
 
 // A Doubt is a pair that is no evidence of its own, and why.
 type Doubt struct {
-	Pair   string `json:"pair"`
+	Row    int    `json:"row"` // from 1
+	Index  string `json:"index"`
 	Reason string `json:"reason"`
 }
 

@@ -33,7 +33,7 @@ const (
 )
 
 // PageVersion is raised when the page of an unchanged bundle changes by code, not by its template, style or script.
-const PageVersion = 3
+const PageVersion = 4
 
 // PageKey names the page's making: what renders the same bundle to the same bytes has the same key.
 func PageKey() string {

@@ -130,7 +130,7 @@ type tree struct {
 }
 
 // figureVersion is raised when figures of the same results are drawn differently.
-const figureVersion = 3
+const figureVersion = 4
 
 // add appends an artefact under the paths that name gives it in each of the layouts; in none, it is left out.
 func (t *tree) add(a Artefact, layouts []Layout, name func(Layout) []string) {

@@ -15,7 +15,7 @@ import (
 )
 
 // bundleVersion is raised when bundle changes for the same results; the page itself is in report.PageKey.
-const bundleVersion = 2
+const bundleVersion = 3
 
 // walkReport writes the page. Its key holds the digests of everything it shows; what it says of times and machines comes from
 // the ledger and is no reason to write it again.
@@ -175,25 +175,34 @@ func (s *session) bundleData() report.Data {
 		{Name: "repeats an earlier pair", N: repeats}, {Name: "contradicts another pair", N: conflicts},
 		{Name: "asks an earlier pair the other way round", N: len(set.Audit.Mirrored)}, {Name: "two objects of one name", N: len(set.Audit.SameNames)},
 	}
-	out.Doubts = doubts(&set.Audit)
+	out.Doubts = doubts(set)
 	return out
 }
 
 // doubts says of every pair that deduplicated estimates leave out why they do, in the order of the set.
-func doubts(audit *dataset.Audit) []report.Doubt {
-	why := map[string]string{}
-	for _, r := range audit.Repeats {
-		why[r.Pair] = "repeats " + r.Of
+func doubts(set *dataset.Set) []report.Doubt {
+	pairs, why := map[string]*dataset.Pair{}, map[string]string{}
+	for i := range set.Pairs {
+		pairs[set.Pairs[i].ID] = &set.Pairs[i]
 	}
-	for _, c := range audit.Conflicts {
+	named := func(id string) string { return fmt.Sprintf("row %d (index %s)", pairs[id].Row, indexText(pairs[id])) }
+	for _, r := range set.Audit.Repeats {
+		why[r.Pair] = "repeats " + named(r.Of)
+	}
+	for _, c := range set.Audit.Conflicts {
 		for _, id := range c {
-			others := slices.DeleteFunc(slices.Clone(c), func(o string) bool { return o == id })
+			var others []string
+			for _, o := range c {
+				if o != id {
+					others = append(others, named(o))
+				}
+			}
 			why[id] = "same picture, axis and objects as " + strings.Join(others, ", ") + ", but not all of one label"
 		}
 	}
 	var out []report.Doubt
-	for _, id := range audit.Drop {
-		out = append(out, report.Doubt{Pair: id, Reason: why[id]})
+	for _, id := range set.Audit.Drop {
+		out = append(out, report.Doubt{Row: pairs[id].Row, Index: indexText(pairs[id]), Reason: why[id]})
 	}
 	return out
 }
