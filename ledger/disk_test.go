@@ -77,6 +77,15 @@ func TestReadOnlyFolder(t *testing.T) {
 			t.Errorf("%s opened for writing: %v", p, err)
 		}
 	}
+	// A ledger whose key cannot be had cannot be written either, and nobody holds it then.
+	elsewhere := filepath.Join(t.TempDir(), "ledger.db")
+	closeTest(t, openTest(t, elsewhere, Options{}))
+	if _, err := Open(elsewhere, Options{KeyFile: filepath.Join(dir, "none.key")}); !errors.Is(err, ErrNotWritable) || !strings.Contains(err.Error(), "signing key") {
+		t.Errorf("opened without a key: %v", err)
+	}
+	if _, err := os.Stat(elsewhere + ".holder"); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("it has a holder (%v)", err)
+	}
 	l, err = Open(path, Options{ReadOnly: true})
 	if err != nil {
 		t.Fatal(err)

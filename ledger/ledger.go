@@ -223,11 +223,13 @@ func (l *Ledger) prepare(opt Options) error {
 	if _, err := os.Lstat(l.holdingPath()); err == nil {
 		l.dirty = true // the last holder did not come to Close: its leftovers are tidied up in ours
 	}
-	l.hold()
 	l.keyFile = opt.keyFile(l.path)
-	if l.signer, err = loadSigner(l.keyFile); err != nil {
+	if l.signer, err = loadSigner(l.keyFile); notWritable(err) {
+		return notWritableError(fmt.Errorf("signing key: %w", err)) // somebody else's, who alone signs for it
+	} else if err != nil {
 		return fmt.Errorf("signing key: %w", err)
 	}
+	l.hold()
 	if known == nil {
 		return l.create()
 	}
