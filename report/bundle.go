@@ -128,9 +128,12 @@ type Outcome struct {
 // An Answer is one query's outcome: a text judged right or wrong, or a failure.
 type Answer struct {
 	Text    string  `json:"text"`
-	Correct bool    `json:"correct"`
+	Correct bool    `json:"correct"` // by the released check, which finds words within others
 	Failure string  `json:"failure,omitempty"`
 	First   []Logit `json:"first,omitempty"` // largest first-token logits
+
+	// Disputed says that a check of whole words judges otherwise.
+	Disputed bool `json:"disputed,omitempty"`
 }
 
 // A Logit is the raw score of one token.

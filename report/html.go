@@ -33,7 +33,7 @@ const (
 )
 
 // PageVersion is raised when the page of an unchanged bundle changes by code, not by its template, style or script.
-const PageVersion = 4
+const PageVersion = 5
 
 // PageKey names the page's making: what renders the same bundle to the same bytes has the same key.
 func PageKey() string {
@@ -97,6 +97,8 @@ type page struct {
 	Warnings []string
 
 	Pairs       []pairView
+	Disputed    []disputeView
+	DisputedAll int
 	PairHead    []checkpointView
 	Categories  []string
 	Groups      []string

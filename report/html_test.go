@@ -303,3 +303,32 @@ func BenchmarkHTML(b *testing.B) {
 		b.ReportMetric(float64(len(page))/1e6, "MB")
 	}
 }
+
+// An answer that whole words judge otherwise is listed with both verdicts; others are not.
+func TestDisputedAnswersAreListed(t *testing.T) {
+	b := syntheticBundle(12, 6)
+	for i := range b.Pairs {
+		for j := range b.Pairs[i].Outcomes {
+			b.Pairs[i].Outcomes[j].Original.Disputed = false
+		}
+	}
+	page, err := HTML(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(string(page), "judges otherwise") {
+		t.Error("a dispute is listed where there is none")
+	}
+	o := &b.Pairs[3].Outcomes[0]
+	o.Original = Answer{Text: "It is <bright> here", Correct: true, Disputed: true}
+	o.Swapped = Answer{Text: "thunder", Disputed: true}
+	if page, err = HTML(b); err != nil {
+		t.Fatal(err)
+	}
+	checkInert(t, string(page))
+	for _, want := range []string{"judges otherwise (2 of 2 listed)", "<td>It is &lt;bright&gt; here</td><td>right as released, wrong by whole words</td>", "<td>thunder</td><td>wrong as released, right by whole words</td>"} {
+		if !strings.Contains(string(page), want) {
+			t.Errorf("the page does not say %q", want)
+		}
+	}
+}

@@ -52,6 +52,21 @@ func (p *page) pairs() {
 			}
 			codes[k] = code(o)
 			rows[k] = answerRow(o, p.PairHead[k].Name)
+			for _, a := range []struct {
+				question Question
+				answer   *Answer
+			}{{pair.Original, &o.Original}, {pair.Swapped, &o.Swapped}} {
+				if !a.answer.Disputed {
+					continue
+				}
+				if p.DisputedAll++; len(p.Disputed) < lostShown {
+					verdict := "wrong as released, right by whole words"
+					if a.answer.Correct {
+						verdict = "right as released, wrong by whole words"
+					}
+					p.Disputed = append(p.Disputed, disputeView{p.PairHead[k].Name, pair.Index, a.question.Text, a.question.Answer, a.answer.Text, verdict})
+				}
+			}
 			for _, n := range o.Numbers {
 				if !slices.Contains(v.NumberNames, n.Name) {
 					v.NumberNames = append(v.NumberNames, n.Name)
@@ -85,6 +100,9 @@ func (p *page) pairs() {
 		p.Pairs = append(p.Pairs, v)
 	}
 }
+
+// A disputeView is an answer that two checks judge differently.
+type disputeView struct{ Checkpoint, Index, Question, Expected, Answer, Verdict string }
 
 // code is an outcome in one letter: 2 both right, 1 one of them, 0 none, f failed.
 func code(o *Outcome) byte {

@@ -9,13 +9,14 @@ import (
 	"strings"
 	"time"
 
+	"swaprun/analyze"
 	"swaprun/extract/dataset"
 	"swaprun/ledger"
 	"swaprun/report"
 )
 
 // bundleVersion is raised when bundle changes for the same results; the page itself is in report.PageKey.
-const bundleVersion = 3
+const bundleVersion = 4
 
 // walkReport writes the page. Its key holds the digests of everything it shows; what it says of times and machines comes from
 // the ledger and is no reason to write it again.
@@ -243,6 +244,8 @@ func (s *session) bundleSeries(ctx context.Context, b *report.Bundle, sr *series
 			shown := report.Answer{Failure: a.failure}
 			if a.capture != nil {
 				shown.Text, shown.Correct = a.capture.Answer, s.correct(a.capture.Answer, q)
+				_, agree := analyze.CompareChecks(p.ID, "", a.capture.Answer, q.Answer, q.Letters)
+				shown.Disputed = !agree
 				for k, l := range a.capture.First {
 					if k == 3 {
 						break
