@@ -68,26 +68,27 @@ func (g *gram) axisRows(s Subset, axis int) []int { return g.rows(s, onAxis(axis
 // A state that is not finite is an error that names the pair.
 func newGram(v *Vectors, b int, crossed bool) (*gram, error) {
 	g := &gram{}
+	members := map[cell][]int{}
+	for i := range v.Pairs {
+		if p := &v.Pairs[i]; v.has(i, b) {
+			c := cell{categoryOf(p.Category), layoutOf(p), v.Answered && p.BothCorrect()}
+			members[c] = append(members[c], i)
+		}
+	}
 	axisStart := [4]int{}
 	for c := range Categories {
 		axisStart[c/2+1] = len(g.pairs)
 		for _, l := range layouts {
 			for _, both := range []bool{true, false} {
-				at := len(g.pairs)
-				for i := range v.Pairs {
-					p := &v.Pairs[i]
-					if layoutOf(p) == l && p.Category == Categories[c] && (v.Answered && p.BothCorrect()) == both && v.has(i, b) {
-						g.pairs = append(g.pairs, i)
-					}
-				}
-				if len(g.pairs) == at {
+				of := cell{c, l, both}
+				if len(members[of]) == 0 {
 					continue
 				}
+				g.cells, g.start = append(g.cells, of), append(g.start, len(g.pairs))
+				g.pairs = append(g.pairs, members[of]...)
 				for len(g.pairs)%tileA != 0 {
 					g.pairs = append(g.pairs, -1)
 				}
-				g.cells = append(g.cells, cell{c, l, both})
-				g.start = append(g.start, at)
 			}
 		}
 		axisStart[c/2+1] = len(g.pairs)

@@ -77,7 +77,7 @@ func (r rows[T]) fill(n, w int, fill func(dst []T, i int)) {
 
 // multiply adds a·bᵀ to c, transposed: c[j*ldc+i] += Σ_k a[i, k] b[j, k] for lo ≤ i < hi, j < n and from ≤ k < to. b is packed; lo and from are
 // multiples of tileA and of the lanes. Where to is not, what fills rows up must be zero in one of a and b and finite in the other.
-// half leaves out tiles in which no j ≥ i.
+// half leaves out tiles in which all j > i: so what a last panel lacks to twelve rows costs least.
 func multiply[T float32 | float64](c []float64, ldc int, a, b rows[T], lo, hi, n, from, to int, half bool) {
 	// Rows of a that stay in a second-level cache while panels of b pass by, each of which stays in the first-level one meanwhile.
 	const block = 8 * tileB
@@ -91,10 +91,11 @@ func multiply[T float32 | float64](c []float64, ldc int, a, b rows[T], lo, hi, n
 	for top := lo; top < hi; top += block {
 		for j := 0; j < n; j += tileB {
 			y := b.from(j, from)
-			for i := top; i < min(top+block, hi); i += tileA {
-				if half && j+tileB <= i {
-					break
-				}
+			first := top
+			if half {
+				first = max(top, j)
+			}
+			for i := first; i < min(top+block, hi); i += tileA {
 				x := a.from(i, from)
 				if i+tileA <= hi && j+tileB <= n {
 					tile(steps, x, a.row, a.step, y, c[j*ldc+i:], ldc)

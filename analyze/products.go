@@ -37,20 +37,20 @@ func products[T float32 | float64](k []float64, ld, d int, fill filler[T], lo, h
 	for at := 0; at < d; at += length {
 		w := min(length, d-at)
 		x.fill(m, w, func(dst []T, i int) { fill(dst, lo+i, at) })
-		// Only tiles that touch i ≤ j: the rest is their mirror image.
+		// Only tiles that touch j ≤ i: the rest is their mirror image.
 		runs(k[lo*ld+lo:], ld, x, x, m, m, w, true)
 	}
 	mirror(k, ld, lo, hi)
 }
 
-// mirror copies what lies below the diagonal above it, in squares that stay in cache both ways.
+// mirror copies what lies above the diagonal below it, in squares that stay in cache both ways.
 func mirror(k []float64, ld, lo, hi int) {
 	const side = 16
 	for top := lo; top < hi; top += side {
 		for left := lo; left <= top; left += side {
 			for j := top; j < min(top+side, hi); j++ {
 				for i := left; i < min(left+side, j); i++ {
-					k[i*ld+j] = k[j*ld+i]
+					k[j*ld+i] = k[i*ld+j]
 				}
 			}
 		}
