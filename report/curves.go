@@ -15,6 +15,61 @@ import (
 type scaled struct {
 	mark ScaleMark
 	r    *analyze.Result
+	// weak, if set, says where a line's value rests on a direction that is hardly known.
+	weak func(key string, block int) bool
+}
+
+// reliable is the reliability (Spearman–Brown) from which on a mean direction is taken to be known: below, a cosine with it says little,
+// as of few pairs with both answers right.
+const reliable = .7
+
+// weakDirections finds where one of the two axes of an entanglement has no reliable direction, by its coherence.
+func weakDirections(coherence *analyze.Result) func(key string, block int) bool {
+	if coherence == nil || coherence.Curve == nil {
+		return nil
+	}
+	return func(key string, block int) bool {
+		between := [2]string{"vertical", "distance"}
+		switch {
+		case strings.HasPrefix(key, "hd-ei"):
+			between[0] = "horizontal"
+		case strings.HasPrefix(key, "hv-ei"):
+			between = [2]string{"horizontal", "vertical"}
+		case !strings.HasPrefix(key, "vd-ei"):
+			return false
+		}
+		for _, axis := range between {
+			e := at(coherence, axis, block)
+			n, c := float64(e.N), val(e.Value)
+			if c <= 0 || c > 0 && n*c/(1+(n-1)*c) < reliable {
+				return true
+			}
+		}
+		return false
+	}
+}
+
+// series are a line's points, weak ones marked.
+func (s scaled) series(l analyze.Line) []linePoint {
+	pts := series(l)
+	for i := range pts {
+		pts[i].weak = s.weak != nil && s.weak(l.Key, int(pts[i].x))
+	}
+	return pts
+}
+
+// weakNote says what is dotted, if something is.
+func (f *lineFigure) weakNote() {
+	for _, p := range f.panels {
+		for _, l := range p.lines {
+			for _, q := range l.points {
+				if q.weak && !math.IsNaN(q.y) {
+					f.subtitle += fmt.Sprintf(" · dotted where an axis' own direction is hardly known (reliability below %.1f)", reliable)
+					return
+				}
+			}
+		}
+	}
 }
 
 // subsetName is a subset in words.
@@ -248,7 +303,7 @@ func scaleFigure(own scaled, model string, subset analyze.Subset, faded map[stri
 	panels := map[string]int{}
 	nulls := map[int][][]linePoint{}
 	for _, l := range r.Curve.Lines {
-		pts := series(l)
+		pts := own.series(l)
 		if !slices.ContainsFunc(pts, func(p linePoint) bool { return !math.IsNaN(p.y) }) {
 			continue
 		}
@@ -286,6 +341,7 @@ func scaleFigure(own scaled, model string, subset analyze.Subset, faded map[stri
 		f.panels[k].null = envelope(nulls[k]...)
 	}
 	f.nullKey()
+	f.weakNote()
 	return f
 }
 
@@ -362,7 +418,7 @@ func scalesFigure(results []scaled, model string, subset analyze.Subset, limits 
 			if !ok {
 				continue
 			}
-			pts := series(l)
+			pts := s.series(l)
 			if !slices.ContainsFunc(pts, func(p linePoint) bool { return !math.IsNaN(p.y) }) {
 				continue
 			}
@@ -382,6 +438,7 @@ func scalesFigure(results []scaled, model string, subset analyze.Subset, limits 
 		}
 	}
 	f.nullKey()
+	f.weakNote()
 	if len(f.panels) == 0 {
 		return nil
 	}

@@ -48,7 +48,7 @@ func (a Artefact) of(metric string, in []Material) []scaled {
 			return n.Source == FromResult && n.Metric == metric && n.Scale == mark.Name
 		})
 		if i >= 0 {
-			out = append(out, scaled{mark, in[i].Result})
+			out = append(out, scaled{mark: mark, r: in[i].Result})
 		}
 	}
 	return out
@@ -71,7 +71,7 @@ func drawCurve(w io.Writer, a Artefact, in []Material) error {
 		}
 	}
 	all = append(all, a.floors(in, "")...)
-	f := scaleFigure(scaled{a.Recipe.Scales[0], own}, a.Recipe.Model, a.Recipe.Subset, a.validity(in), sharedLimits(all...))
+	f := scaleFigure(scaled{a.Recipe.Scales[0], own, a.weak(in, a.Recipe.Scales[0].Name)}, a.Recipe.Model, a.Recipe.Subset, a.validity(in), sharedLimits(all...))
 	if len(f.panels) == 0 {
 		return ErrEmpty
 	}
@@ -86,7 +86,7 @@ func drawCurve(w io.Writer, a Artefact, in []Material) error {
 func drawScales(w io.Writer, a Artefact, in []Material) error {
 	results := a.of(a.Inputs[0].Metric, in)
 	for i := range results {
-		results[i].r = pick(results[i].r, leadLines(a.Inputs[0].Metric))
+		results[i].r, results[i].weak = pick(results[i].r, leadLines(a.Inputs[0].Metric)), a.weak(in, results[i].mark.Name)
 	}
 	f := scalesFigure(results, a.Recipe.Model, a.Recipe.Subset, nil)
 	if f == nil {
@@ -98,6 +98,16 @@ func drawScales(w io.Writer, a Artefact, in []Material) error {
 		width = 620
 	}
 	return writePNG(w, f.scene(width, 300))
+}
+
+// weak says where a scale's entanglement rests on a direction that is hardly known; nil of any other metric.
+func (a Artefact) weak(in []Material, scale string) func(key string, block int) bool {
+	for i, need := range a.Inputs {
+		if a.Inputs[0].Metric == MetricVDEI && need.Metric == MetricCoherence && need.Scale == scale {
+			return weakDirections(in[i].Result)
+		}
+	}
+	return nil
 }
 
 // floors are the lines of random pairs among the inputs: those of one scale, or of all.

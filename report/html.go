@@ -33,7 +33,7 @@ const (
 )
 
 // PageVersion is raised when the page of an unchanged bundle changes by code, not by its template, style or script.
-const PageVersion = 5
+const PageVersion = 6
 
 // PageKey names the page's making: what renders the same bundle to the same bytes has the same key.
 func PageKey() string {
@@ -328,7 +328,7 @@ func marks(m *Model) []ScaleMark {
 func scaledBy(m *Model, entries []Entry) []scaled {
 	out := make([]scaled, len(entries))
 	for i, mark := range marks(m) {
-		out[i] = scaled{mark, entries[i].Result}
+		out[i] = scaled{mark: mark, r: entries[i].Result}
 	}
 	return out
 }

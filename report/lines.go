@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -47,6 +48,7 @@ type linePoint struct {
 	n              int
 	p              float64 // of the null; NaN where absent
 	nullLo, nullHi float64
+	weak           bool // rests on a direction that is hardly known
 }
 
 type bandPoint struct{ x, lo, hi float64 }
@@ -414,12 +416,35 @@ func (f *lineFigure) panel(s *scene, p linePanel, fr frame, axis span, b0, b1 in
 		if l.faded {
 			alpha, dash = .45, []float64{2, 3}
 		}
-		s.add(polyline{style{stroke: l.tone, width: 2, dash: dash, alpha: alpha}, pts})
 		r := 2.6
 		if len(pts) > 24 {
 			r = 1.9
 		}
-		s.add(dots{markStyle(l.kind, l.tone, alpha), l.kind, r, marks})
+		if !slices.ContainsFunc(l.points, func(q linePoint) bool { return q.weak }) {
+			s.add(polyline{style{stroke: l.tone, width: 2, dash: dash, alpha: alpha}, pts})
+			s.add(dots{markStyle(l.kind, l.tone, alpha), l.kind, r, marks})
+			continue
+		}
+		var sure, unsure, dark, pale []xy
+		gap := xy{math.NaN(), math.NaN()}
+		for i, q := range l.points {
+			if q.weak {
+				pale = append(pale, pts[i])
+			} else {
+				dark = append(dark, pts[i])
+			}
+			if i == 0 {
+				continue
+			}
+			if q.weak || l.points[i-1].weak {
+				unsure = append(unsure, pts[i-1], pts[i], gap)
+			} else {
+				sure = append(sure, pts[i-1], pts[i], gap)
+			}
+		}
+		present := func(p []xy) []xy { return slices.DeleteFunc(p, func(p xy) bool { return math.IsNaN(p.y) }) }
+		s.add(polyline{style{stroke: l.tone, width: 2, dash: dash, alpha: alpha}, sure}, polyline{style{stroke: l.tone, width: 2, dash: []float64{2, 3}, alpha: .45}, unsure})
+		s.add(dots{markStyle(l.kind, l.tone, alpha), l.kind, r, present(dark)}, dots{markStyle(l.kind, l.tone, .45), l.kind, r, present(pale)})
 	}
 	f.hits(s, p, fr, x, b0, b1)
 }

@@ -145,6 +145,9 @@ func (w *modelWriter) curves(metric string, keys []string, name string) []tabVie
 		picked := scaledBy(w.m, entries)
 		for i := range picked {
 			picked[i].r = pick(picked[i].r, keys)
+			if metric == MetricVDEI {
+				picked[i].weak = weakDirections(w.page.entries(w.m, MetricCoherence, subset)[i].Result)
+			}
 		}
 		f := scalesFigure(picked, w.v.Name, subset, sharedLimits(limits...))
 		if f == nil {

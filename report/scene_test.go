@@ -248,7 +248,7 @@ func TestRandomPairsUnderCoherence(t *testing.T) {
 		nil,
 		curve(MetricFloors, line("random-pairs-horizontal", .15, .3)),
 	}
-	f := scalesFigure([]scaled{{ScaleMark{Name: "a"}, own}}, "m", analyze.AllPairs, nil)
+	f := scalesFigure([]scaled{{mark: ScaleMark{Name: "a"}, r: own}}, "m", analyze.AllPairs, nil)
 	f.floors(floors...)
 	if got, want := f.panels[0].floor, (bandPoint{0, .1, .3}); len(got) != 1 || got[0] != want {
 		t.Errorf("horizontal: floor %v, expected %v", got, want)
@@ -263,7 +263,7 @@ func TestRandomPairsUnderCoherence(t *testing.T) {
 	if want := []string{"a", "95 % under random signs", "95 % of random pairs"}; !slices.Equal(keys, want) {
 		t.Errorf("legend %q, expected %q", keys, want)
 	}
-	if f := scaleFigure(scaled{ScaleMark{Name: "a"}, own}, "m", analyze.AllPairs, nil, nil); len(f.panels) != 1 {
+	if f := scaleFigure(scaled{mark: ScaleMark{Name: "a"}, r: own}, "m", analyze.AllPairs, nil, nil); len(f.panels) != 1 {
 		t.Errorf("%d panels", len(f.panels))
 	} else if f.floors(floors...); f.panels[0].floor[0] != (bandPoint{0, 0, .3}) {
 		t.Errorf("all axes in one panel: floor %v, expected the widest", f.panels[0].floor)
@@ -279,10 +279,10 @@ func TestFiguresSayWhatTheyAreOf(t *testing.T) {
 	of := func(metric, key string, n int) *analyze.Result {
 		return &analyze.Result{Metric: metric, Title: "T?", Curve: &analyze.Curve{Lines: []analyze.Line{{Key: key, Points: point(n)}}}}
 	}
-	if f := scaleFigure(scaled{ScaleMark{Name: "s"}, of(MetricAlignment, AlignPerSample, 7)}, "m", analyze.BothCorrect, nil, nil); !strings.Contains(f.subtitle, "all quads") {
+	if f := scaleFigure(scaled{mark: ScaleMark{Name: "s"}, r: of(MetricAlignment, AlignPerSample, 7)}, "m", analyze.BothCorrect, nil, nil); !strings.Contains(f.subtitle, "all quads") {
 		t.Errorf("alignment in the folder of correct pairs: %q, expected all quads", f.subtitle)
 	}
-	f := scalesFigure([]scaled{{ScaleMark{Name: "s"}, of(MetricVDEI, "hv-ei-disattenuated", 7)}, {ScaleMark{Name: "t"}, of(MetricVDEI, "hv-ei-disattenuated", 9)}}, "m", analyze.BothCorrect, nil)
+	f := scalesFigure([]scaled{{mark: ScaleMark{Name: "s"}, r: of(MetricVDEI, "hv-ei-disattenuated", 7)}, {mark: ScaleMark{Name: "t"}, r: of(MetricVDEI, "hv-ei-disattenuated", 9)}}, "m", analyze.BothCorrect, nil)
 	if f.title != "T?" || f.panels[0].note != "n = 7–9" {
 		t.Errorf("title %q, note %q", f.title, f.panels[0].note)
 	}
@@ -330,5 +330,54 @@ func TestTitlesStayInTheirPanel(t *testing.T) {
 		if w := textWidth(l.text, l.size) * boldSlack; w > 264+boldSlack || l.size < tickSize {
 			t.Errorf("%q is %.0f wide at size %v", l.text, w, l.size)
 		}
+	}
+}
+
+// A cosine between two directions is dotted where one of them is hardly known: n·c/(1+(n−1)c) below .7, or no coherence at all. The figure says
+// so, and only of what rests on that axis.
+func TestWeakDirectionsAreMarked(t *testing.T) {
+	line := func(key string, n int, values ...float64) analyze.Line {
+		l := analyze.Line{Key: key}
+		for b, v := range values {
+			l.Points = append(l.Points, analyze.Point{Block: b, Estimate: analyze.Estimate{Value: ptr(v), N: n}})
+		}
+		return l
+	}
+	// 20 pairs of coherence .1 have reliability .69, of .11 .71.
+	coherence := &analyze.Result{Curve: &analyze.Curve{Lines: []analyze.Line{line("horizontal", 20, .5, .5, .5), line("vertical", 20, -.01, .5, .5), line("distance", 20, .5, .1, .11)}}}
+	ei := &analyze.Result{Metric: MetricVDEI, Title: "T", Curve: &analyze.Curve{Lines: []analyze.Line{line("vd-ei", 20, .1, .2, .3), line("hv-ei", 20, .1, .2, .3), line("hd-ei", 20, .1, .2, .3)}}}
+	s := scaled{mark: ScaleMark{Name: "a"}, r: ei, weak: weakDirections(coherence)}
+	f := scalesFigure([]scaled{s}, "m", analyze.AllPairs, nil)
+	for i, want := range [][]bool{{true, true, false}, {true, false, false}, {false, true, false}} {
+		var got []bool
+		for _, q := range f.panels[i].lines[0].points {
+			got = append(got, q.weak)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: weak %v, expected %v", f.panels[i].title, got, want)
+		}
+	}
+	if !strings.Contains(f.subtitle, "dotted where") {
+		t.Errorf("subtitle %q does not say what is dotted", f.subtitle)
+	}
+	dotted, pale := 0, 0
+	for _, item := range f.scene(264, 230).items {
+		switch g := item.(type) {
+		case polyline:
+			if len(g.dash) == 2 && g.dash[0] == 2 {
+				dotted++
+			}
+		case dots:
+			if g.alpha == .45 {
+				pale += len(g.pts)
+			}
+		}
+	}
+	if dotted != 3 || pale != 4 {
+		t.Errorf("%d dotted lines and %d pale markers, expected 3 and 4", dotted, pale)
+	}
+	s.weak = nil
+	if f := scalesFigure([]scaled{s}, "m", analyze.AllPairs, nil); strings.Contains(f.subtitle, "dotted") {
+		t.Errorf("subtitle %q, expected nothing dotted", f.subtitle)
 	}
 }

@@ -130,7 +130,7 @@ type tree struct {
 }
 
 // figureVersion is raised when figures of the same results are drawn differently.
-const figureVersion = 4
+const figureVersion = 5
 
 // add appends an artefact under the paths that name gives it in each of the layouts; in none, it is left out.
 func (t *tree) add(a Artefact, layouts []Layout, name func(Layout) []string) {
@@ -359,13 +359,7 @@ func (t *tree) vectorFiles(scale ScaleMark) {
 
 // over lists one optional input per scale.
 func (t *tree) over(subset analyze.Subset, metric string) []Input {
-	var in []Input
-	for _, scale := range t.spec.Scales {
-		i := result(scale, subset, metric)
-		i.Optional = true
-		in = append(in, i)
-	}
-	return in
+	return optional(subset, metric, t.spec.Scales)
 }
 
 // floors are the random pairs that a figure of coherence is drawn over.
@@ -373,9 +367,21 @@ func (t *tree) floors(subset analyze.Subset, metric string, scales ...ScaleMark)
 	if metric != MetricCoherence || !t.applies(MetricFloors, subset) {
 		return nil
 	}
+	return optional(subset, MetricFloors, scales)
+}
+
+// coherences say how well the directions are known that a figure of entanglement compares.
+func (t *tree) coherences(subset analyze.Subset, metric string, scales ...ScaleMark) []Input {
+	if metric != MetricVDEI || !t.applies(MetricCoherence, subset) {
+		return nil
+	}
+	return optional(subset, MetricCoherence, scales)
+}
+
+func optional(subset analyze.Subset, metric string, scales []ScaleMark) []Input {
 	var in []Input
 	for _, scale := range scales {
-		i := result(scale, subset, MetricFloors)
+		i := result(scale, subset, metric)
 		i.Optional = true
 		in = append(in, i)
 	}
@@ -438,7 +444,7 @@ func (t *tree) scaleFigures(scale ScaleMark) {
 			}
 			// The other scales' results set the limits of the y-axis, which all scales share.
 			need := with(result(scale, subset, metric))
-			need = append(need, t.floors(subset, metric, t.spec.Scales...)...)
+			need = append(append(need, t.floors(subset, metric, t.spec.Scales...)...), t.coherences(subset, metric, scale)...)
 			for _, other := range t.spec.Scales {
 				if other.Name != s {
 					i := result(other, subset, metric)
@@ -513,7 +519,7 @@ func (t *tree) mergeFigures() {
 			if !t.applies(metric, subset) || metric == MetricAlignment && !t.spec.Quads {
 				return
 			}
-			t.figure(t.recipe("scales.png", subset, -1, t.spec.Scales...), append(t.over(subset, metric), t.floors(subset, metric, t.spec.Scales...)...), func(l Layout) []string {
+			t.figure(t.recipe("scales.png", subset, -1, t.spec.Scales...), append(append(t.over(subset, metric), t.floors(subset, metric, t.spec.Scales...)...), t.coherences(subset, metric, t.spec.Scales...)...), func(l Layout) []string {
 				dir := t.merge(l) + "/plots/"
 				var out []string
 				if l != Release && folder != "" {
