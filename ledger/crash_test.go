@@ -83,7 +83,8 @@ func crashRecord(i int) Record {
 // The process is killed, by itself at a known point or from outside at any; what it said was safe is there after,
 // nothing is damaged, and the next process needs neither flag nor unlocking.
 func TestKill(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "ledger.db")
+	dir := t.TempDir()
+	path := filepath.Join(dir, "ledger.db")
 	points := []string{"blobs written", "entries written", "before commit", "after commit", "", "", "", "", "", ""}
 	if n, err := strconv.Atoi(os.Getenv("SWAPRUN_KILLS")); err == nil {
 		points = append(points, make([]string, n)...)
@@ -92,6 +93,7 @@ func TestKill(t *testing.T) {
 	}
 	rng := rand.New(rand.NewSource(time.Now().UnixNano()))
 	safe := map[int]bool{}
+	proven, ledgers := 0, 1
 	for round, point := range points {
 		cmd := exec.Command(os.Args[0])
 		cmd.Env = append(os.Environ(), envChild+"="+path, envPoint+"="+point)
@@ -122,11 +124,37 @@ func TestKill(t *testing.T) {
 		if !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
 			t.Fatalf("round %d, %q: %v, not killed: %s", round, point, err, &stderr)
 		}
-		if fi, err := os.Stat(path); err == nil && fi.Size() > 0 {
-			checkTest(t, path)
+		fi, err := os.Stat(path)
+		if err != nil || fi.Size() == 0 {
+			continue
+		}
+		checkTest(t, path)
+		if fi.Size() > largest {
+			checkSafe(t, path, safe)
+			proven, ledgers = proven+len(safe), ledgers+1
+			clear(safe)
+			if err := os.Remove(path); err != nil {
+				t.Fatal(err)
+			}
+			path = filepath.Join(dir, fmt.Sprintf("ledger%d.db", ledgers))
 		}
 	}
+	checkSafe(t, path, safe)
+	if proven += len(safe); proven == 0 {
+		t.Error("no process came far enough to record anything")
+	}
+	t.Logf("%d kills, %d ledgers, %d records that were safe", len(points), ledgers, proven)
+}
+
+// largest is the size from which on a ledger is checked a last time and another one begun: all of it is read after every
+// kill.
+const largest = 32 << 20
+
+// checkSafe makes sure that what was said to be safe is there.
+func checkSafe(t *testing.T, path string, safe map[int]bool) {
+	t.Helper()
 	l := openTest(t, path, Options{})
+	defer closeTest(t, l)
 	for i := range safe {
 		rec := crashRecord(i)
 		r, ok, err := l.Lookup(rec.Key.ID())
@@ -136,9 +164,6 @@ func TestKill(t *testing.T) {
 		if b, err := l.Get(r.Outputs[0].Digest); err != nil || !bytes.Equal(b, rec.Outputs[0].Bytes) {
 			t.Fatalf("record %d: %d bytes, %v", i, len(b), err)
 		}
-	}
-	if len(safe) == 0 {
-		t.Error("no process came far enough to record anything")
 	}
 }
 
