@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"io/fs"
 	"iter"
 	"maps"
 	"os"
@@ -51,6 +52,11 @@ func (r *Report) Err() error {
 	return corrupt(r.Findings[0].Where, "%s (%d findings in all)", r.Findings[0].What, len(r.Findings))
 }
 
+// freshPages is how many pages bbolt makes a database of: two meta pages, a free list and a tree, both empty.
+const freshPages = 4
+
+var errNothingYet = fmt.Errorf("%w: nothing was recorded in it yet", fs.ErrNotExist)
+
 // maxFindings bounds a report: damage in one page can orphan much else.
 const maxFindings = 100
 
@@ -68,7 +74,8 @@ func (l *Ledger) Check(ctx context.Context) (*Report, error) {
 	return checkOpen(ctx, f, l.holdingPath())
 }
 
-// CheckFile is Check for a ledger that is not open, and may be too damaged to be.
+// CheckFile is Check for a ledger that is not open, and may be too damaged to be. One in which nothing was recorded yet is
+// fs.ErrNotExist, as for Open.
 func CheckFile(ctx context.Context, path string) (*Report, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -79,7 +86,11 @@ func CheckFile(ctx context.Context, path string) (*Report, error) {
 	if err := lockShared(f); err != nil {
 		return nil, fmt.Errorf("ledger %s: %w by %s", path, err, l.holder())
 	}
-	return checkOpen(ctx, f, l.holdingPath())
+	r, err := checkOpen(ctx, f, l.holdingPath())
+	if err != nil {
+		return nil, fmt.Errorf("ledger %s: %w", path, err)
+	}
+	return r, nil
 }
 
 func checkOpen(ctx context.Context, f *os.File, holding string) (*Report, error) {
@@ -129,6 +140,9 @@ func (c *checker) findErr(err error) {
 }
 
 func (c *checker) run(r io.ReaderAt, size int64) (*Report, error) {
+	if size == 0 {
+		return nil, errNothingYet
+	}
 	var err error
 	if c.pager, err = newPager(r, size); err != nil {
 		c.find("pages 0 and 1", "neither tells the state of the ledger: %v", err)
@@ -150,6 +164,9 @@ func (c *checker) run(r io.ReaderAt, size int64) (*Report, error) {
 		c.roots[string(x.key)] = bucketRoot{root, pg, inline}
 		return nil
 	})
+	if c.pages == freshPages && len(c.roots) == 0 && c.report.OK() {
+		return nil, errNothingYet // its maker was killed before the first transaction
+	}
 	for _, name := range buckets {
 		if _, ok := c.roots[string(name)]; !ok {
 			c.find("bucket "+string(name), "missing")

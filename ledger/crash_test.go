@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"math/rand"
 	"os"
@@ -19,6 +20,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"go.etcd.io/bbolt"
 )
 
 // A test that needs a process to kill runs this binary again with these set.
@@ -124,11 +127,14 @@ func TestKill(t *testing.T) {
 		if !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
 			t.Fatalf("round %d, %q: %v, not killed: %s", round, point, err, &stderr)
 		}
-		fi, err := os.Stat(path)
-		if err != nil || fi.Size() == 0 {
-			continue
+		if _, err := CheckFile(context.Background(), path); errors.Is(err, fs.ErrNotExist) && len(safe) == 0 {
+			continue // killed before the first transaction
 		}
 		checkTest(t, path)
+		fi, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
 		if fi.Size() > largest {
 			checkSafe(t, path, safe)
 			proven, ledgers = proven+len(safe), ledgers+1
@@ -164,6 +170,47 @@ func checkSafe(t *testing.T, path string, safe map[int]bool) {
 		if b, err := l.Get(r.Outputs[0].Digest); err != nil || !bytes.Equal(b, rec.Outputs[0].Bytes) {
 			t.Fatalf("record %d: %d bytes, %v", i, len(b), err)
 		}
+	}
+}
+
+// A ledger whose maker was killed before its first transaction is none yet: neither damaged nor in the way. A ledger with
+// entries that is made to look like one is damaged.
+func TestKilledMaker(t *testing.T) {
+	dir := t.TempDir()
+	empty, fresh := filepath.Join(dir, "empty.db"), filepath.Join(dir, "fresh.db")
+	if err := os.WriteFile(empty, nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	db, err := bbolt.Open(fresh, 0o666, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{empty, fresh} {
+		if r, err := CheckFile(context.Background(), path); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s: %+v, %v", path, r, err)
+		}
+		if _, err := Open(path, Options{ReadOnly: true}); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s: opened for reading: %v", path, err)
+		}
+		l := openTest(t, path, Options{})
+		if _, err := l.Record(testRecord(1)); err != nil {
+			t.Error(err)
+		}
+		closeTest(t, l)
+	}
+	// The tree of buckets emptied by hand.
+	b := readTest(t, fresh)
+	p, err := newPager(bytes.NewReader(b), int64(len(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	le.PutUint16(b[int(p.root)*p.pageSize+10:], 0)
+	c := &checker{ctx: context.Background(), report: &Report{}}
+	if r, err := c.run(bytes.NewReader(b), int64(len(b))); err != nil || r.OK() {
+		t.Errorf("a ledger without its buckets: %+v, %v", r, err)
 	}
 }
 

@@ -216,7 +216,7 @@ func (l *Ledger) prepare(opt Options) error {
 	}
 	if l.readOnly {
 		if known == nil {
-			return fmt.Errorf("%w: nothing was recorded in it yet", fs.ErrNotExist)
+			return errNothingYet
 		}
 		return nil
 	}
