@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"swaprun/analyze"
 )
@@ -143,4 +144,50 @@ func (f *forestFigure) limits(unit string) (lo, hi float64) {
 		return 0, 1
 	}
 	return lo, hi
+}
+
+// numbers is the figure as a table: a row per row, a column per quantity and, where rows hold several markers, per marker.
+func (f *forestFigure) numbers() *tableView {
+	t := &tableView{Caption: "value [95 % interval], n", Columns: []string{""}}
+	rows := make([]rowView, len(f.rows))
+	for i, name := range f.rows {
+		rows[i].Head = name
+	}
+	for _, p := range f.panels {
+		var keys []string
+		for _, row := range p.marks {
+			for _, m := range row {
+				if !f.tight && !slices.Contains(keys, m.key) {
+					keys = append(keys, m.key)
+				}
+			}
+		}
+		if f.tight {
+			keys = []string{""}
+		}
+		unit := ""
+		if p.percents {
+			unit = "share"
+		}
+		for _, key := range keys {
+			name := p.title
+			if key != "" {
+				name += ", " + key
+			}
+			t.Columns = append(t.Columns, name)
+			for i := range rows {
+				text := "–"
+				if i < len(p.marks) {
+					for _, m := range p.marks[i] {
+						if key == "" || m.key == key {
+							text = estimateText(analyze.Estimate{Value: m.e.Value, N: m.e.N, Low: m.e.Low, High: m.e.High}, unit, true)
+						}
+					}
+				}
+				rows[i].Cells = append(rows[i].Cells, cellView{text, ""})
+			}
+		}
+	}
+	t.Rows = rows
+	return t
 }

@@ -33,7 +33,7 @@ const (
 )
 
 // PageVersion is raised when the page of an unchanged bundle changes by code, not by its template, style or script.
-const PageVersion = 6
+const PageVersion = 7
 
 // PageKey names the page's making: what renders the same bundle to the same bytes has the same key.
 func PageKey() string {

@@ -381,3 +381,35 @@ func TestWeakDirectionsAreMarked(t *testing.T) {
 		t.Errorf("subtitle %q, expected nothing dotted", f.subtitle)
 	}
 }
+
+// A forest figure comes with its numbers: every marker with its interval and n, an absent one as such.
+func TestForestNumbers(t *testing.T) {
+	e := analyze.Estimate{Value: ptr(.5), Low: ptr(.25), High: ptr(.75), N: 9}
+	f := &forestFigure{rows: []string{"a", "b"}, panels: []forestPanel{
+		{title: "coherence", marks: [][]forestMark{{{key: "x", e: e}, {key: "y", e: e}}, {{key: "y", e: analyze.Estimate{N: 3}}}}},
+		{title: "right", percents: true, marks: [][]forestMark{{{key: "x", e: e}}, {{key: "x", e: e}}}},
+	}}
+	got := f.numbers()
+	if want := []string{"", "coherence, x", "coherence, y", "right, x"}; !slices.Equal(got.Columns, want) {
+		t.Errorf("columns %q, expected %q", got.Columns, want)
+	}
+	var cells [][]string
+	for _, row := range got.Rows {
+		line := []string{row.Head}
+		for _, c := range row.Cells {
+			line = append(line, strings.ReplaceAll(c.Text, "\u00a0", " "))
+		}
+		cells = append(cells, line)
+	}
+	want := [][]string{
+		{"a", "0.500 [0.250, 0.750], n 9", "0.500 [0.250, 0.750], n 9", "50.0 % [25.0, 75.0], n 9"},
+		{"b", "–", "–", "50.0 % [25.0, 75.0], n 9"},
+	}
+	if d := cmp.Diff(want, cells); d != "" {
+		t.Errorf("cells (-expected +got):\n%s", d)
+	}
+	f.tight = true
+	if got := f.numbers(); !slices.Equal(got.Columns, []string{"", "coherence", "right"}) {
+		t.Errorf("one marker a row: columns %q", got.Columns)
+	}
+}

@@ -75,7 +75,7 @@ func (w *modelWriter) summary() {
 	}
 	id := w.id("summary")
 	w.v.Summary = figureView{ID: id, Title: fmt.Sprintf("%s: all scales at block %d", w.v.Name, b), Caption: "Markers are estimates, whiskers 95 % intervals; every panel has the same rows.",
-		SVG: template.HTML(f.scene(255).svg(id)), Sources: sources(append(append(append([]Entry{}, coh...), ei...), acc...)...)}
+		SVG: template.HTML(f.scene(255).svg(id)), Numbers: f.numbers(), Sources: sources(append(append(append([]Entry{}, coh...), ei...), acc...)...)}
 	w.v.Summary.Sources.About = ""
 	w.page.Answers = append(w.page.Answers, answer)
 }
@@ -324,7 +324,7 @@ func (p *page) compare() {
 	src := sources(used...)
 	src.About = ""
 	p.Compare = append(p.Compare, figureView{ID: "compare-all", Title: "All models and scales", Caption: "Each model at its own block (" + p.blocks() + "). Markers are estimates, whiskers 95 % intervals, grey the null.",
-		SVG: template.HTML(f.scene(170).svg("compare-all")), Sources: src})
+		SVG: template.HTML(f.scene(170).svg("compare-all")), Numbers: f.numbers(), Sources: src})
 }
 
 func (p *page) blocks() string {
