@@ -113,9 +113,11 @@ func newGram(v *Vectors, b int, crossed bool) (*gram, error) {
 			clear(dst)
 			return
 		}
-		sub32(dst, v.swapped(i, b)[at:at+len(dst)], v.original(i, b)[at:at+len(dst)])
-		if !crossed {
-			addWide(sums[cellOf[r]*v.Width+at:], dst)
+		swapped, original := v.swapped(i, b)[at:at+len(dst)], v.original(i, b)[at:at+len(dst)]
+		if crossed {
+			sub32(dst, swapped, original)
+		} else {
+			subSum32(dst, sums[cellOf[r]*v.Width+at:], swapped, original)
 		}
 	}
 	multiply := func(lo, hi int) { products(g.k, n, v.Width, widened(fill), lo, hi) }

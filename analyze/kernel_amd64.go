@@ -47,6 +47,9 @@ func scatter32AVX2(n int, dst *float32, step int, x *float32, s float32)
 func sub32AVX2(n int, dst, a, b *float32)
 
 //go:noescape
+func subSum32AVX2(n int, dst *float32, sum *float64, a, b *float32)
+
+//go:noescape
 func addWideAVX2(n int, dst *float64, x *float32)
 
 //go:noescape
@@ -132,6 +135,15 @@ func sub32(dst, a, b []float32) {
 		sub32AVX2(n, &dst[0], &a[0], &b[0])
 	}
 	sub32Go(dst[n:], a[n:], b[n:])
+}
+
+func subSum32(dst []float32, sum []float64, a, b []float32) {
+	n := vectorPart(len(dst), 8)
+	sum, a, b = sum[:len(dst)], a[:len(dst)], b[:len(dst)]
+	if n > 0 {
+		subSum32AVX2(n, &dst[0], &sum[0], &a[0], &b[0])
+	}
+	subSum32Go(dst[n:], sum[n:], a[n:], b[n:])
 }
 
 func addWide(dst []float64, x []float32) {

@@ -20,6 +20,7 @@ func spread[T float32 | float64](dst []T, step int, src []T) { spreadGo(dst, ste
 
 func scatter32(dst []float32, step int, x []float32, s float32) { scatter32Go(dst, step, x, s) }
 func sub32(dst, a, b []float32)                                 { sub32Go(dst, a, b) }
+func subSum32(dst []float32, sum []float64, a, b []float32)     { subSum32Go(dst, sum, a, b) }
 func addWide(dst []float64, x []float32)                        { addWideGo(dst, x) }
 func widen(dst []float64, x []float32)                          { widenGo(dst, x) }
 func square(x []float32) float64                                { return squareGo(x) }

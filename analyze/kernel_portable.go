@@ -107,6 +107,12 @@ func sub32Go(dst, a, b []float32) {
 	}
 }
 
+// subSum32Go is dst = a − b and sum += dst, all as long as dst.
+func subSum32Go(dst []float32, sum []float64, a, b []float32) {
+	sub32Go(dst, a, b)
+	addWideGo(sum, dst)
+}
+
 // addWideGo is dst += x.
 func addWideGo(dst []float64, x []float32) {
 	for k, v := range x {

@@ -45,13 +45,13 @@ func noise32(n int, seed uint64) []float32 {
 // TestKernelsAreTheSameEverywhere holds every kernel of every vector unit to the portable one, bit by bit, and that to plain sums.
 func TestKernelsAreTheSameEverywhere(t *testing.T) {
 	type outcome struct {
-		tile, tile32, widened, added []float64
-		scattered, less, spread      []float32
-		square                       float64
-		two                          [2]float64
-		three                        [3]float64
-		seven                        [7]float64
-		partners                     [partners]float64
+		tile, tile32, widened, added, summed []float64
+		scattered, less, lessToo, spread     []float32
+		square                               float64
+		two                                  [2]float64
+		three                                [3]float64
+		seven                                [7]float64
+		partners                             [partners]float64
 	}
 	for _, n := range []int{16, 48, 64, 512, 4096} {
 		x, y := noise32(n, 1), noise32(n, 2)
@@ -74,6 +74,8 @@ func TestKernelsAreTheSameEverywhere(t *testing.T) {
 			o.scattered, o.less, o.spread = make([]float32, 6*n), make([]float32, n), make([]float32, 3*n)
 			scatter32(o.scattered, 48, x[:n-1], 0.3)
 			sub32(o.less[:n-1], x[:n-1], y[:n-1])
+			o.lessToo, o.summed = make([]float32, n), noise(n, 10)
+			subSum32(o.lessToo[:n-1], o.summed[:n-1], x[:n-1], y[:n-1])
 			spread(o.spread, 24, x)
 			o.square = square(x)
 			dots2(x, a, b, &o.two)
@@ -91,8 +93,9 @@ func TestKernelsAreTheSameEverywhere(t *testing.T) {
 				t.Errorf("n = %d: %s", n, d)
 			}
 		})
+		before := noise(n, 10)
 		for i := range n - 1 {
-			if want.widened[i] != float64(x[i]) || want.scattered[i/16*48+i%16] != x[i]*0.3 || want.less[i] != x[i]-y[i] || want.spread[i/8*24+i%8] != x[i] {
+			if want.widened[i] != float64(x[i]) || want.scattered[i/16*48+i%16] != x[i]*0.3 || want.less[i] != x[i]-y[i] || want.lessToo[i] != want.less[i] || want.summed[i] != before[i]+float64(want.less[i]) || want.spread[i/8*24+i%8] != x[i] {
 				t.Fatalf("n = %d: value %d: %v, %v, %v, %v of %v and %v", n, i, want.widened[i], want.scattered[i/16*48+i%16], want.less[i], want.spread[i/8*24+i%8], x[i], y[i])
 			}
 		}
