@@ -166,9 +166,15 @@ func (l *Ledger) newWriter(tx *bbolt.Tx) (*writer, error) {
 		b.FillPercent = 1
 	}
 	w.next = after(w.entries)
+	if w.next > maxEntries {
+		return nil, corrupt("bucket entries", "the last is numbered %d", w.next-1)
+	}
 	w.first, w.chunk = w.next, after(w.data)
 	return w, nil
 }
+
+// maxEntries is more than any ledger has; the arithmetic of trees does not end for numbers that only damage makes.
+const maxEntries = 1 << 48
 
 // after is one more than the last key of a bucket keyed by numbers.
 func after(b *bbolt.Bucket) uint64 {

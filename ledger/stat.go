@@ -26,6 +26,9 @@ func (l *Ledger) Stat() (*Stat, error) {
 	s := &Stat{Origin: l.origin}
 	err := l.view("stat", func(tx *bbolt.Tx) error {
 		s.Entries = after(tx.Bucket(bEntries))
+		if s.Entries > maxEntries {
+			return corrupt("bucket entries", "the last is numbered %d", s.Entries-1)
+		}
 		count := func(name []byte, each func(v []byte) error) (n uint64, err error) {
 			err = tx.Bucket(name).ForEach(func(_, v []byte) error {
 				n++

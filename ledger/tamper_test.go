@@ -3,6 +3,7 @@ package ledger
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,6 +11,8 @@ import (
 	"slices"
 	"sync"
 	"testing"
+
+	"go.etcd.io/bbolt"
 )
 
 // smallLedger makes a ledger with something of everything in it, on pages small enough to flip every byte.
@@ -163,5 +166,30 @@ func TestDamagedLedgersDoNotCrash(t *testing.T) {
 	}
 	if opened == 0 {
 		t.Error("none could be opened")
+	}
+}
+
+// A last entry with a number that no ledger comes to is damage at once, not a sum that never ends.
+func TestAbsurdNumber(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ledger.db")
+	closeTest(t, openTest(t, path, Options{}))
+	db, err := bbolt.Open(path, 0o666, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.Update(func(tx *bbolt.Tx) error { return tx.Bucket(bEntries).Put(uint64Key(0x5498f98986c7033d), []byte("x")) })
+	if err = errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	l, err := Open(path, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if _, err := l.Stat(); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("stat: %v", err)
+	}
+	if _, err := l.Record(testRecord(1)); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("record: %v", err)
 	}
 }
