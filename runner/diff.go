@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"swaprun/analyze"
@@ -73,26 +75,29 @@ type NumberDelta struct {
 // Compare says how two things differ: each an experiment file, a shared archive, or a run of the ledger.
 func Compare(ctx context.Context, a, b string, opts Options) (d *Diff, err error) {
 	var led *ledger.Ledger
-	open := func() (*ledger.Ledger, error) {
-		if led == nil {
-			var err error
-			if led, err = ledger.Open(opts.Ledger, ledger.Options{ReadOnly: true, Wait: 10 * time.Second}); err != nil {
-				return nil, err
-			}
-		}
-		return led, nil
-	}
+	open := sync.OnceValues(func() (l *ledger.Ledger, err error) {
+		led, err = ledger.Open(opts.Ledger, ledger.Options{ReadOnly: true, Wait: 10 * time.Second})
+		return led, err
+	})
 	defer func() {
 		if led != nil {
 			err = errors.Join(err, led.Close())
 		}
 	}()
 	var views [2]*view
+	var failed [2]error
+	var both sync.WaitGroup
 	for i, name := range []string{a, b} {
-		if views[i], err = openView(ctx, name, open, opts); err != nil {
-			return nil, err
+		both.Go(func() { views[i], failed[i] = openView(ctx, name, open, opts) })
+	}
+	both.Wait()
+	for _, v := range views {
+		if v != nil {
+			defer v.close()
 		}
-		defer views[i].close()
+	}
+	if err := cmp.Or(failed[0], failed[1]); err != nil {
+		return nil, err
 	}
 	return compareViews(views[0], views[1])
 }

@@ -26,6 +26,7 @@ type view struct {
 	metrics map[string]metricOutcome               // by node
 	queries map[string]map[queryID]*ledger.Outcome // by scale
 	device  map[string]map[string]bool             // "program", "runtime", "processor" → which
+	last    *ledger.Outcome                        // that device knows of
 	missing int                                    // nodes that have no outcome
 	get     func(ledger.Digest) ([]byte, error)
 	close   func() error
@@ -252,6 +253,10 @@ func (v *view) query(scale string, o *ledger.Outcome) {
 
 // executed notes what computed an outcome.
 func (v *view) executed(o *ledger.Outcome) {
+	if v.last != nil && v.last.Tool == o.Tool && v.last.Device == o.Device {
+		return
+	}
+	v.last = o
 	for what, value := range map[string]string{"program": o.Tool, "runtime": o.Device.Runtime, "processor": strings.TrimSpace(o.Device.CPU + " " + o.Device.Platform)} {
 		if value != "" {
 			if v.device[what] == nil {
