@@ -78,6 +78,9 @@ def entanglement(records):
 
 
 def point(records):
+    """From the states, as ours: the released script subtracts them once for each pair."""
+    for r in records:
+        r["delta"] = r["swapped"] - r["original"]
     for subset in (records, [r for r in records if r["both"]]):
         coherences(subset)
         similarity(subset)
