@@ -47,11 +47,7 @@ func anisotropy(v *Vectors, subset Subset, o Options) (*Result, error) {
 	c := &Curve{Unit: "mean cosine (states: share)", Range: cosineRange(),
 		Method: fmt.Sprintf("95 %%: ± 1.96 standard errors of the Hájek projection over pairs; the distribution of states from at most %d of them; nulls: random pairs", sampleStates)}
 	add := func(key string, at int) {
-		line := Line{Key: key}
-		for b, block := range v.Blocks {
-			line.Points = append(line.Points, Point{Block: block, Estimate: points[b][at]})
-		}
-		c.Lines = append(c.Lines, line)
+		c.Lines = append(c.Lines, lineOf(key, v.Blocks, func(b int) Estimate { return points[b][at] }))
 	}
 	for k, name := range corrections {
 		for a, axis := range Axes {

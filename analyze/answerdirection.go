@@ -35,18 +35,10 @@ func answerDirection(v *Vectors, subset Subset, o Options) (*Result, error) {
 		Method: "95 %: ± 1.96 standard errors of the Hájek projection over pairs; share and vd-ei: of the jackknife over scenes"}
 	for k, name := range answerLines {
 		for a, axis := range Axes {
-			line := Line{Key: name + "-" + axis}
-			for b, block := range v.Blocks {
-				line.Points = append(line.Points, Point{Block: block, Estimate: points[b][k*len(Axes)+a]})
-			}
-			c.Lines = append(c.Lines, line)
+			c.Lines = append(c.Lines, lineOf(name+"-"+axis, v.Blocks, func(b int) Estimate { return points[b][k*len(Axes)+a] }))
 		}
 	}
-	line := Line{Key: "vd-ei-without-answers"}
-	for b, block := range v.Blocks {
-		line.Points = append(line.Points, Point{Block: block, Estimate: points[b][len(answerLines)*len(Axes)]})
-	}
-	c.Lines = append(c.Lines, line)
+	c.Lines = append(c.Lines, lineOf("vd-ei-without-answers", v.Blocks, func(b int) Estimate { return points[b][len(answerLines)*len(Axes)] }))
 	r := &Result{Curve: c}
 	for a, axis := range Axes {
 		if len(orthonormal(v.Readout.Axes[a])) == 0 {

@@ -31,12 +31,7 @@ func controlTask(v *Vectors, subset Subset, o Options) (*Result, error) {
 	points := make([][3][3]Estimate, len(v.Blocks)) // by block, axis and line
 	if err := eachBlock(len(v.Blocks), func(b int) error {
 		for a, axis := range Axes {
-			var at []int
-			for _, i := range members {
-				if v.Pairs[i].Axis == axis && v.has(i, b) && v.Pairs[i].Objects != [2]string{} {
-					at = append(at, i)
-				}
-			}
+			at := v.withObjects(members, axis, b)
 			made := v.calledRight(at, b, labels)
 			found := signAccuracy(s.facts(b, subset).projection[axis])
 			points[b][a] = [3]Estimate{found, made, lead(found, made)}
@@ -49,11 +44,7 @@ func controlTask(v *Vectors, subset Subset, o Options) (*Result, error) {
 		"selectivity by the square-and-add rule on the two", relations, o.Seed)}
 	for k, name := range []string{"true-relation-", "made-up-relation-", "selectivity-"} {
 		for a, axis := range Axes {
-			line := Line{Key: name + axis}
-			for b, block := range v.Blocks {
-				line.Points = append(line.Points, Point{Block: block, Estimate: points[b][a][k]})
-			}
-			c.Lines = append(c.Lines, line)
+			c.Lines = append(c.Lines, lineOf(name+axis, v.Blocks, func(b int) Estimate { return points[b][a][k] }))
 		}
 	}
 	return &Result{Curve: c, Notes: notes}, nil

@@ -43,11 +43,7 @@ func coherenceFloors(v *Vectors, subset Subset, o Options) (*Result, error) {
 	c := &Curve{Unit: "mean cosine", Range: cosineRange(), Method: fmt.Sprintf("random pairs: mean ± 1.96 deviations over %d sets, seed %d; labels: exact mean", randomRounds, o.Seed)}
 	for k, kind := range kinds {
 		for a, axis := range Axes {
-			line := Line{Key: kind + axis}
-			for b, block := range v.Blocks {
-				line.Points = append(line.Points, Point{Block: block, Estimate: points[b][3*k+a]})
-			}
-			c.Lines = append(c.Lines, line)
+			c.Lines = append(c.Lines, lineOf(kind+axis, v.Blocks, func(b int) Estimate { return points[b][3*k+a] }))
 		}
 	}
 	return &Result{Curve: c}, nil

@@ -25,12 +25,7 @@ func objectHeldOut(v *Vectors, subset Subset, o Options) (*Result, error) {
 	alone := make([][3]int, len(v.Blocks))
 	if err := eachBlock(len(v.Blocks), func(b int) error {
 		for a, axis := range Axes {
-			var at []int
-			for _, i := range members {
-				if v.Pairs[i].Axis == axis && v.has(i, b) && v.Pairs[i].Objects != [2]string{} {
-					at = append(at, i)
-				}
-			}
+			at := v.withObjects(members, axis, b)
 			var err error
 			if points[b][a], alone[b][a], err = v.heldOut(at, b, unit, count); err != nil {
 				return err
@@ -40,18 +35,10 @@ func objectHeldOut(v *Vectors, subset Subset, o Options) (*Result, error) {
 	}); err != nil {
 		return nil, err
 	}
-	of := "scenes"
-	if !known {
-		of = "pairs (no scenes known)"
-	}
-	c := &Curve{Unit: "mean cosine (called right: share)", Range: cosineRange(), Method: "95 %: ± 1.96 standard errors by the delta method over " + of + "; called right: Wilson"}
+	c := &Curve{Unit: "mean cosine (called right: share)", Range: cosineRange(), Method: "95 %: ± 1.96 standard errors by the delta method over " + resampled(known) + "; called right: Wilson"}
 	for k, name := range []string{"no-shared-object-", "called-by-other-objects-"} {
 		for a, axis := range Axes {
-			line := Line{Key: name + axis}
-			for b, block := range v.Blocks {
-				line.Points = append(line.Points, Point{Block: block, Estimate: points[b][a][k]})
-			}
-			c.Lines = append(c.Lines, line)
+			c.Lines = append(c.Lines, lineOf(name+axis, v.Blocks, func(b int) Estimate { return points[b][a][k] }))
 		}
 	}
 	r := &Result{Curve: c}
@@ -65,6 +52,17 @@ func objectHeldOut(v *Vectors, subset Subset, o Options) (*Result, error) {
 		}
 	}
 	return r, nil
+}
+
+// withObjects are the members of an axis that have position b and name their objects.
+func (v *Vectors) withObjects(members []int, axis string, b int) []int {
+	var at []int
+	for _, i := range members {
+		if v.Pairs[i].Axis == axis && v.has(i, b) && v.Pairs[i].Objects != [2]string{} {
+			at = append(at, i)
+		}
+	}
+	return at
 }
 
 // heldOut looks at the sum of signed unit deltas of the pairs with neither of pair i's objects x and y, which is S − T_x − T_y + T_xy: T over

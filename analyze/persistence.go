@@ -39,11 +39,7 @@ func persistence(v *Vectors, subset Subset, o Options) (*Result, error) {
 	}); err != nil {
 		return nil, err
 	}
-	of := "scenes"
-	if !known {
-		of = "pairs (no scenes known)"
-	}
-	c := &Curve{Unit: "cosine", Range: cosineRange(), Method: "95 %: ± 1.96 standard errors by the delta method over " + of}
+	c := &Curve{Unit: "cosine", Range: cosineRange(), Method: "95 %: ± 1.96 standard errors by the delta method over " + resampled(known)}
 	for a, axis := range Axes {
 		line := Line{Key: axis}
 		for b := 1; b < len(v.Blocks); b++ {

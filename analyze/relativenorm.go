@@ -48,17 +48,9 @@ func relativeNorm(v *Vectors, subset Subset, o Options) (*Result, error) {
 	}); err != nil {
 		return nil, err
 	}
-	over := "scenes"
-	if !known {
-		over = "pairs (no scenes known)"
-	}
-	c := &Curve{Unit: "share of the state's norm", Range: &[2]float64{0, 2}, Method: "95 %: ± 1.96 standard errors over " + over}
+	c := &Curve{Unit: "share of the state's norm", Range: &[2]float64{0, 2}, Method: "95 %: ± 1.96 standard errors over " + resampled(known)}
 	for k, category := range Categories {
-		line := Line{Key: category}
-		for b, block := range v.Blocks {
-			line.Points = append(line.Points, Point{Block: block, Estimate: points[b][k]})
-		}
-		c.Lines = append(c.Lines, line)
+		c.Lines = append(c.Lines, lineOf(category, v.Blocks, func(b int) Estimate { return points[b][k] }))
 	}
 	return &Result{Curve: c}, nil
 }

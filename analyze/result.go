@@ -63,6 +63,15 @@ type Line struct {
 	Points []Point `json:"points"` // ascending block
 }
 
+// lineOf draws a line through the estimates at the positions of blocks.
+func lineOf(key string, blocks []int, at func(b int) Estimate) Line {
+	line := Line{Key: key}
+	for b, block := range blocks {
+		line.Points = append(line.Points, Point{Block: block, Estimate: at(b)})
+	}
+	return line
+}
+
 // A Point is the estimate at one block.
 type Point struct {
 	Block int `json:"block"`

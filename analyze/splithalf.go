@@ -57,11 +57,7 @@ func splitHalf(v *Vectors, subset Subset, o Options) (*Result, error) {
 	}
 	c := &Curve{Unit: "cosine", Range: cosineRange(), Method: fmt.Sprintf("95 %%: central range of %d halvings, seed %d", splits, o.Seed)}
 	for a, axis := range Axes {
-		line := Line{Key: axis}
-		for b, block := range v.Blocks {
-			line.Points = append(line.Points, Point{Block: block, Estimate: points[b][a]})
-		}
-		c.Lines = append(c.Lines, line)
+		c.Lines = append(c.Lines, lineOf(axis, v.Blocks, func(b int) Estimate { return points[b][a] }))
 	}
 	return &Result{Curve: c}, nil
 }

@@ -91,12 +91,17 @@ func (v *Vectors) summarise(o Options) (*summary, error) {
 	})
 }
 
+// resampled is what an interval is over.
+func resampled(scenes bool) string {
+	if !scenes {
+		return "pairs (no scenes known)"
+	}
+	return "scenes"
+}
+
 // intervalMethod says how Low and High came about.
 func intervalMethod(o Options, scenes bool) string {
-	unit := "scenes"
-	if !scenes {
-		unit = "pairs (no scenes known)"
-	}
+	unit := resampled(scenes)
 	if o.Draws == 0 {
 		return "95 %: ± 1.96 standard errors of the Hájek projection over pairs"
 	}

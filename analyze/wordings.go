@@ -56,18 +56,10 @@ func wordingTransfer(v *Vectors, subset Subset, o Options) (*Result, error) {
 	}); err != nil {
 		return nil, err
 	}
-	of := "scenes"
-	if !known {
-		of = "pairs (no scenes known)"
-	}
-	c := &Curve{Unit: "mean cosine (direction: cosine)", Range: cosineRange(), Method: "95 %: ± 1.96 jackknife standard errors over " + of}
+	c := &Curve{Unit: "mean cosine (direction: cosine)", Range: cosineRange(), Method: "95 %: ± 1.96 jackknife standard errors over " + resampled(known)}
 	for k, name := range []string{"across-wordings-", "same-direction-"} {
 		for a, axis := range Axes {
-			line := Line{Key: name + axis}
-			for b, block := range other.Blocks {
-				line.Points = append(line.Points, Point{Block: block, Estimate: points[b][a][k]})
-			}
-			c.Lines = append(c.Lines, line)
+			c.Lines = append(c.Lines, lineOf(name+axis, other.Blocks, func(b int) Estimate { return points[b][a][k] }))
 		}
 	}
 	r := &Result{Curve: c}

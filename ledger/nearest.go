@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
-	"runtime"
 	"slices"
 	"sync"
 
@@ -86,7 +85,7 @@ func (l *Ledger) NearestAll(keys []*Key) ([]*Entry, error) {
 		return nil, err
 	}
 	best := make([]int, len(keys))
-	share := max(lookupShare, (len(keys)+runtime.GOMAXPROCS(0)-1)/runtime.GOMAXPROCS(0))
+	share := shareOf(len(keys))
 	var wait sync.WaitGroup
 	for from := 0; from < len(keys); from += share {
 		wait.Go(func() {

@@ -52,14 +52,18 @@ func (r *Result) Known() bool { return r.Seq != 0 }
 // lookupShare is how many look-ups are worth a goroutine of their own.
 const lookupShare = 500
 
+// shareOf is how many of n look-ups each goroutine does.
+func shareOf(n int) int {
+	return max(lookupShare, (n+runtime.GOMAXPROCS(0)-1)/runtime.GOMAXPROCS(0))
+}
+
 // LookupAll looks many actions up. Results are in the order of ids, zero where unknown. What another goroutine records
 // meanwhile may be seen or not.
 func (l *Ledger) LookupAll(ids []ActionID) ([]Result, error) {
 	found := make([]Result, len(ids))
 	order := indexOrder(ids)
-	share := max(lookupShare, (len(order)+runtime.GOMAXPROCS(0)-1)/runtime.GOMAXPROCS(0))
 	var g errgroup.Group
-	for part := range slices.Chunk(order, share) {
+	for part := range slices.Chunk(order, shareOf(len(order))) {
 		g.Go(func() error { return l.lookup(ids, part, found) })
 	}
 	if err := g.Wait(); err != nil {
@@ -294,7 +298,7 @@ func (l *Ledger) Entry(seq uint64) (*Entry, error) {
 // never change.
 func (l *Ledger) EntriesAt(seqs []uint64) ([]*Entry, error) {
 	list := make([]*Entry, len(seqs))
-	share := max(lookupShare, (len(seqs)+runtime.GOMAXPROCS(0)-1)/runtime.GOMAXPROCS(0))
+	share := shareOf(len(seqs))
 	var g errgroup.Group
 	for from := 0; from < len(seqs); from += share {
 		g.Go(func() error {

@@ -168,10 +168,8 @@ func (w svgWriter) label(l label) {
 	}
 	if l.size <= tickSize {
 		class += " t"
-	} else if l.size != textSize {
-		fill += fmt.Sprintf(` style="font-size:%spx"`, num(l.size)) // the page's style sheet would win over an attribute
 	}
-	if l.size < tickSize {
+	if l.size != tickSize && l.size != textSize {
 		fill += fmt.Sprintf(` style="font-size:%spx"`, num(l.size)) // the page's style sheet would win over an attribute
 	}
 	at := ""

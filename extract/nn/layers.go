@@ -39,8 +39,8 @@ type span struct{ from, to int64 }
 
 // A streamed weight is converted and used in parts of about partBytes in float32, which the processor's cache holds between
 // the two: a decoding step then takes little more than half the time. Smaller parts still would make it a little faster, and
-// opening a session slow: the runtime's passes over a graph take time with the square of its conversions. minPart bounds their
-// number in wide models; and a part must not leave a thread fewer than 65 columns, which the runtime sums in another order.
+// opening a session slow: the runtime sorts a graph's conversions in time with the square of their number (BenchmarkOpenDeep). minPart
+// bounds it in wide models; and a part must not leave a thread fewer than 65 columns, which the runtime sums in another order.
 const (
 	partBytes = 2 << 20
 	minPart   = 512
